@@ -1,0 +1,206 @@
+"""Every S3 key of the project is built here and nowhere else.
+
+Knows names, not contents: it opens nothing and imports no S3 client.
+"""
+
+import hashlib
+import re
+
+RAW = "raw/"
+READY = "_READY"
+CURRENT_MODELS = "models/current.json"
+
+FEATURES = "tables/features"
+PROJECTED = "tables/projected"
+REJECTS = "tables/rejects"
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class InvalidName(ValueError):
+    """A drop, release or run name that cannot be part of a key."""
+
+
+def check_name(value: str, *, what: str) -> str:
+    """Return `value` when it can be one part of a key; raise `InvalidName` saying what is allowed otherwise."""
+    if NAME.fullmatch(value):
+        return value
+    raise InvalidName(
+        f"{what} {value!r} cannot be used: expected 1 to 128 letters, digits, '.', '_' or '-', starting with a letter or a digit"
+    )
+
+
+def run_name(dag_run_id: str) -> str:
+    """Turn an Airflow run id into a name that Hadoop paths accept.
+
+    Hadoop reads ':' as a scheme and '+' turns into a blank in URLs, and Airflow's own run ids hold both. An id that had to be
+    changed gets a digest of the original, so that two different ids never share a folder.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", dag_run_id).strip("-.")[:100]
+    if plain == dag_run_id:
+        return plain
+    return f"{plain}-{hashlib.sha256(dag_run_id.encode()).hexdigest()[:8]}"
+
+
+def uri(bucket: str, key: str) -> str:
+    """Return `s3://bucket/key`, the form that Spark and EMR read."""
+    return f"s3://{bucket}/{key}"
+
+
+# ---- raw photos: expire after 13 days
+
+
+def raw_prefix(drop: str) -> str:
+    """Return the folder of a drop, ending with '/'."""
+    return f"{RAW}{drop}/"
+
+
+def raw_image(drop: str, variety: str, image: str) -> str:
+    """Return the key of one photo."""
+    return f"{RAW}{drop}/{variety}/{image}"
+
+
+def ready(drop: str) -> str:
+    """Return the key of the empty object that says: this drop is complete."""
+    return f"{RAW}{drop}/{READY}"
+
+
+def variety_of(key: str) -> str:
+    """Return the variety that a photo's key names: the folder the photo lies in; '' for a photo outside any variety folder."""
+    parts = key.split("/")
+    return parts[-2] if len(parts) >= 4 else ""
+
+
+# ---- code
+
+
+def release_prefix(release: str) -> str:
+    """Return the folder of one release of the code, ending with '/'."""
+    return f"code/{release}/"
+
+
+def release_card(release: str) -> str:
+    """Return the key of `release.json`: digests of the release's files and of its extractor; uploaded last."""
+    return f"code/{release}/release.json"
+
+
+def package_zip(release: str) -> str:
+    """Return the key of the zip for `--py-files`: the packages fruits and fruits_contract."""
+    return f"code/{release}/fruits.zip"
+
+
+def stage_script(release: str, stage: str) -> str:
+    """Return the key of a stage's entry script."""
+    return f"code/{release}/{stage}.py"
+
+
+def bootstrap_script(release: str) -> str:
+    """Return the key of the EMR bootstrap action."""
+    return f"code/{release}/bootstrap/install_python.sh"
+
+
+def wheels_prefix(release: str) -> str:
+    """Return the folder with the wheelhouse and its requirements.txt, ending with '/'."""
+    return f"code/{release}/wheels/"
+
+
+# ---- models
+
+
+def extractor(digest: str) -> str:
+    """Return the key of a feature extractor, by the sha256 of its file."""
+    return f"models/extractor/{digest}.tflite"
+
+
+def pca_arrays(model_id: str) -> str:
+    """Return the key of a PCA's arrays."""
+    return f"models/pca/{model_id}/pca.npz"
+
+
+def pca_card(model_id: str) -> str:
+    """Return the key of a PCA's card."""
+    return f"models/pca/{model_id}/card.json"
+
+
+# ---- one run
+
+
+def run_prefix(run: str) -> str:
+    """Return the folder of one run, ending with '/'."""
+    return f"runs/{run}/"
+
+
+def run_params(run: str) -> str:
+    """Return the key of the parameters that the run was started with."""
+    return f"runs/{run}/params.json"
+
+
+def batch(run: str) -> str:
+    """Return the key of the list of photos to featurize."""
+    return f"runs/{run}/batch.parquet"
+
+
+def retained(run: str) -> str:
+    """Return the key of the list of feature files that were published when the run was planned; read by a fit."""
+    return f"runs/{run}/retained.json"
+
+
+def manifest(run: str, stage: str) -> str:
+    """Return the key of a stage's manifest."""
+    return f"runs/{run}/{stage}.json"
+
+
+def report_page(run: str) -> str:
+    """Return the key of the report a person opens."""
+    return f"runs/{run}/report/index.html"
+
+
+def report_data(run: str) -> str:
+    """Return the key of the report's figures."""
+    return f"runs/{run}/report/report.json"
+
+
+def final_features(run: str) -> str:
+    """Return the key of the CSV with one row per projected photo."""
+    return f"runs/{run}/final_features.csv"
+
+
+# ---- tables: `drop=.../run=...` folders, invisible until publish commits them
+
+
+def features_part(drop: str, run: str) -> str:
+    """Return the folder where a run writes its features, ending with '/'."""
+    return f"{FEATURES}/drop={drop}/run={run}/"
+
+
+def rejects_part(drop: str, run: str) -> str:
+    """Return the folder where a run writes its rejects, ending with '/'."""
+    return f"{REJECTS}/drop={drop}/run={run}/"
+
+
+def projected_root(pca: str) -> str:
+    """Return the folder with all projections of one PCA, ending with '/'."""
+    return f"{PROJECTED}/pca={pca}/"
+
+
+def projected_part(pca: str, drop: str, run: str) -> str:
+    """Return the folder where a run writes its projections, ending with '/'."""
+    return f"{PROJECTED}/pca={pca}/drop={drop}/run={run}/"
+
+
+def partition_values(key: str) -> dict[str, str]:
+    """Return the Hive partition values that a key names, e.g. {'drop': 'first', 'run': 'r1'}."""
+    return dict(part.split("=", 1) for part in key.split("/") if "=" in part)
+
+
+# ---- logs: EMR's own layout
+
+
+def logs_uri(bucket: str) -> str:
+    """Return the LogUri for clusters."""
+    return f"s3://{bucket}/logs/"
+
+
+def step_log(cluster: str, step: str, stream: str) -> str:
+    """Return the key where EMR puts a step's `stdout`, `stderr` or `controller` log."""
+    return f"logs/{cluster}/steps/{step}/{stream}.gz"
