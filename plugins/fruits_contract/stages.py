@@ -48,3 +48,6 @@ REPORT = Stage(
 )
 
 STAGES = (FEATURIZE, FIT_PCA, TRANSFORM_PCA, VALIDATE, REPORT)
+
+# Not a stage: the task that commits a run; it leaves a manifest in the same place, as the sign that the run is in the tables.
+PUBLISH = "publish"

@@ -1,0 +1,96 @@
+"""
+### From a drop of fruit photos to published features
+
+**What**: waits for a finished drop in `raw/<drop>/`, works out which photos are new, starts an EMR cluster, runs the stages
+`featurize`, `fit_pca`, `transform_pca`, `validate`, `report` on it, publishes the results in one commit per table, and takes the
+cluster down whatever happened.
+
+**When**: every day at 03:00 UTC, for the drop named by the day (`raw/2026-11-22/`); or by hand, for any drop.
+
+**Params**: `drop`, `mode`, `variance`, `components`, `max_reject_ratio`, `engine`, `release`; the trigger form explains each.
+
+**Reads**: `raw/<drop>/`, `code/<release>/`, `models/`, `tables/`. **Writes**: `runs/<run>/`, `tables/`, `models/pca/`, `models/current.json`, `logs/`.
+
+**If it fails**: the red task's log ends with the last lines of the step's stderr, or with the findings of `validate`. Nothing is
+published by a failed run; mend the cause and trigger the same drop again. A drop that does not come in the waiting time, or that
+holds nothing new, ends as skipped, without a cluster.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Param, chain, dag, get_current_context, task
+from fruits_airflow.assets import FEATURES
+from fruits_airflow.operators import CreateClusterOperator, StageOperator, TerminateClusterOperator, WaitForDropSensor
+from fruits_contract.params import TRIGGER
+from fruits_contract.stages import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
+
+DROP = "{{ params.drop or dag_run.run_after.strftime('%Y-%m-%d') }}"
+
+
+@dag(
+    doc_md=__doc__,
+    schedule="0 3 * * *",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=20),
+    params={spec.name: Param(spec.default, description=spec.description, **spec.schema) for spec in TRIGGER},
+    default_args={"owner": "fruits"},
+    tags=["fruits", "features"],
+)
+def fruits_features() -> None:
+    """Wire the tasks."""
+
+    @task(retries=2, retry_delay=timedelta(seconds=30))
+    def plan_batch(drop: str) -> dict[str, Any]:
+        """List the drop, subtract what is known, decide on fit or transform and on the cluster."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+        from fruits_airflow.planning import plan_run
+        from fruits_airflow.settings import Settings
+
+        context = get_current_context()
+        return plan_run(
+            S3Hook().conn,
+            Settings.load(),
+            dag_run_id=context["dag_run"].run_id,
+            drop=drop,
+            asked=dict(context["params"]),
+        )
+
+    @task(outlets=[FEATURES], retries=2, retry_delay=timedelta(seconds=30))
+    def publish(plan: dict[str, Any]) -> dict[str, Any]:
+        """Commit the run's files to the tables, unless a finding is red."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+        from fruits_airflow.publishing import publish_run
+        from fruits_airflow.settings import Settings
+        from fruits_contract.params import RunParams
+
+        return publish_run(S3Hook().conn, Settings.load(), RunParams(**plan["params"]))
+
+    wait_for_drop = WaitForDropSensor(task_id="wait_for_drop", drop=DROP)
+    plan = plan_batch(DROP)
+    create_cluster = CreateClusterOperator(task_id="create_cluster", plan=plan).as_setup()
+    cluster = create_cluster.output
+    featurize = StageOperator(stage=FEATURIZE, plan=plan, job_flow_id=cluster)
+    fit_pca = StageOperator(stage=FIT_PCA, plan=plan, job_flow_id=cluster)
+    transform_pca = StageOperator(
+        stage=TRANSFORM_PCA,
+        plan=plan,
+        job_flow_id=cluster,
+        # fit_pca is skipped when the current PCA is used.
+        trigger_rule="none_failed_min_one_success",
+    )
+    validate = StageOperator(stage=VALIDATE, plan=plan, job_flow_id=cluster)
+    report = StageOperator(stage=REPORT, plan=plan, job_flow_id=cluster)
+    terminate_cluster = TerminateClusterOperator(task_id="terminate_cluster", job_flow_id=cluster).as_teardown(
+        setups=create_cluster
+    )
+    published = publish(plan)
+
+    chain(wait_for_drop, plan, create_cluster, featurize, fit_pca, transform_pca, validate, report)
+    chain(featurize, transform_pca)
+    chain(report, [terminate_cluster, published])
+
+
+fruits_features()

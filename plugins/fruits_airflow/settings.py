@@ -1,0 +1,94 @@
+"""Where this deployment runs: one Airflow Variable, read when a task runs and never when a DAG is parsed."""
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from airflow.sdk import Variable
+from fruits_contract import layout
+
+VARIABLE = "fruits"
+
+
+class InvalidSettings(ValueError):
+    """The Variable is missing, or one of its fields is wrong; the message says which and what is expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The fields of the Airflow Variable `fruits` (JSON).
+
+    Parameters
+    ----------
+    bucket, region
+        The project's bucket and its region; only regions of the EU are accepted, because photos are personal data.
+    release
+        Release of the code that runs use when none is asked for.
+    subnets
+        Subnets for the cluster; EMR picks the one with the best capacity.
+    service_role, instance_profile
+        IAM roles of EMR and of its instances.
+    emr_release
+        EMR release label.
+    node_python
+        Folder on the nodes where the bootstrap action puts the Python 3.11 environment.
+    wait_for_drop_s
+        How long a run waits for its drop before it ends as skipped.
+    poll_s
+        Seconds between two looks at S3 or EMR while a task is deferred.
+    idle_timeout_s
+        Idle time after which EMR ends a cluster by itself, should everything else fail; at least 60.
+    max_core_nodes
+        Upper bound of the cluster's size.
+    tags
+        Further tags of the cluster, e.g. for cost allocation.
+    """
+
+    bucket: str
+    region: str
+    release: str
+    subnets: tuple[str, ...] = ()
+    service_role: str = "fruits-emr-service"
+    instance_profile: str = "fruits-emr-node"
+    emr_release: str = "emr-7.14.0"
+    node_python: str = "/opt/fruits"
+    wait_for_drop_s: int = 6 * 3600
+    poll_s: int = 30
+    idle_timeout_s: int = 900
+    max_core_nodes: int = 10
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.region.startswith("eu-"):
+            raise InvalidSettings(f"region is {self.region!r}; expected a region of the EU such as eu-north-1 (GDPR)")
+        if self.idle_timeout_s < 60:
+            raise InvalidSettings(f"idle_timeout_s is {self.idle_timeout_s}; EMR accepts 60 to 604800")
+        layout.check_name(self.release, what="release")
+
+    @classmethod
+    def from_json(cls, text: str) -> "Settings":
+        """Read the Variable's text.
+
+        Raises
+        ------
+        InvalidSettings
+            Not JSON, an unknown or a missing field, or a value out of bounds.
+        """
+        try:
+            data: dict[str, Any] = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InvalidSettings(f"Airflow Variable {VARIABLE!r} is not JSON: {error}") from error
+        known = {item.name for item in fields(cls)}
+        if unknown := sorted(set(data) - known):
+            raise InvalidSettings(f"Airflow Variable {VARIABLE!r} has unknown fields {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        if missing := sorted({"bucket", "region", "release"} - set(data)):
+            raise InvalidSettings(f"Airflow Variable {VARIABLE!r} lacks {', '.join(missing)}; see docs/parameters.md")
+        return cls(**{**data, "subnets": tuple(data.get("subnets", ()))})
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """Read the Variable; for use inside a task."""
+        text = Variable.get(VARIABLE, default=None)
+        if text is None:
+            raise InvalidSettings(f"there is no Airflow Variable {VARIABLE!r}; create it as docs/parameters.md shows")
+        return cls.from_json(text)

@@ -1,0 +1,142 @@
+"""The published tables: Delta Lake in the bucket, committed by `deltalake` with S3's conditional writes.
+
+It must not know what the columns mean; it commits Parquet files that a stage wrote, and says which rows are there.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable, Schema
+from deltalake.transaction import AddAction, CommitProperties, Transaction, create_table_with_add_actions
+from fruits_contract import columns, layout
+from fruits_contract.manifest import WrittenFile
+from obstore.fsspec import FsspecStore
+
+_TYPES = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
+COLUMNS = {layout.FEATURES: columns.FEATURES, layout.REJECTS: columns.REJECTS, layout.PROJECTED: columns.PROJECTED}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the bucket; `key` is `layout.FEATURES`, `layout.REJECTS` or `layout.PROJECTED`."""
+
+    bucket: str
+    key: str
+    region: str
+
+    @property
+    def _uri(self) -> str:
+        return layout.uri(self.bucket, self.key)
+
+    @property
+    def _options(self) -> dict[str, str]:
+        return {"AWS_REGION": self.region, "conditional_put": "etag"}
+
+    def open(self) -> DeltaTable | None:
+        """Return the current version, or None before the first commit."""
+        return DeltaTable(self._uri, storage_options=self._options) if DeltaTable.is_deltatable(self._uri, self._options) else None
+
+    def rows(self, *names: str, **partition: str) -> pa.Table:
+        """Return the columns `names` of the rows in a partition, e.g. `rows("path", drop="first")`."""
+        table = self.open()
+        if table is None:
+            return pa.table({name: pa.array([], pa.string()) for name in names})
+        filters = [(name, "=", value) for name, value in partition.items()]
+        return table.to_pyarrow_table(columns=list(names), partitions=filters or None)
+
+    def files(self) -> list[str]:
+        """Return the keys of the Parquet files in the current version."""
+        table = self.open()
+        prefix = layout.uri(self.bucket, "")
+        return sorted(uri.removeprefix(prefix) for uri in table.file_uris()) if table else []
+
+    def publish(self, files: Sequence[WrittenFile], *, run: str) -> bool:
+        """Commit the files of a run, once, with the run's name as Delta application transaction.
+
+        Rows whose path is already in the same partition of the table (the partition without `run`) are replaced in the same
+        commit. Returns False when there is nothing to do: the run is in the table, or has no rows for it.
+        """
+        table = self.open()
+        if not files or (table is not None and table.transaction_version(run) is not None):
+            return False
+        commit = CommitProperties(app_transactions=[Transaction(run, 1)])
+        if table is not None and self._replaces(files):
+            self._merge(table, files, commit)
+        elif table is not None:
+            table.create_write_transaction(
+                self._add_actions(files), "append", self._schema(), partition_by=self._partitions, commit_properties=commit
+            )
+        else:
+            create_table_with_add_actions(
+                self._uri,
+                self._schema(),
+                self._add_actions(files),
+                mode="error",
+                partition_by=self._partitions,
+                storage_options=self._options,
+                commit_properties=commit,
+            )
+        return True
+
+    @property
+    def _partitions(self) -> list[str]:
+        return list(columns.PARTITIONS[self.key])
+
+    def _schema(self) -> Schema:
+        fields = [pa.field(name, _TYPES[kind]) for name, kind in COLUMNS[self.key].items()]
+        return Schema.from_arrow(pa.schema([*fields, *(pa.field(name, pa.string()) for name in self._partitions)]))
+
+    def _add_actions(self, files: Sequence[WrittenFile]) -> list[AddAction]:
+        now = int(time.time() * 1000)
+        return [
+            AddAction(
+                path=file.key.removeprefix(f"{self.key}/"),
+                size=file.size_bytes,
+                partition_values=layout.partition_values(file.key),
+                modification_time=now,
+                data_change=True,
+                stats=json.dumps({"numRecords": file.rows}),
+            )
+            for file in files
+        ]
+
+    def _replaces(self, files: Sequence[WrittenFile]) -> bool:
+        """Say whether a path of `files` already has a row in its partition (whatever the run)."""
+        places = {frozenset(self._place(file).items()) for file in files}
+        there = pa.chunked_array([chunk for place in places for chunk in self.rows("path", **dict(place))["path"].chunks], pa.string())
+        return any(
+            pc.any(pc.is_in(batch["path"], value_set=there)).as_py() for file in files for batch in self._read(file, ["path"])
+        )
+
+    def _merge(self, table: DeltaTable, files: Sequence[WrittenFile], commit: CommitProperties) -> None:
+        """Insert the files' rows and replace those with the same path, in one commit; the rows are written anew by delta-rs."""
+        schema = pa.schema(self._schema().to_arrow())
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for file in files:
+                constants = layout.partition_values(file.key)
+                for batch in self._read(file):
+                    for name in self._partitions:
+                        batch = batch.append_column(name, pa.array([constants[name]] * len(batch), pa.string()))
+                    yield batch.select(schema.names).cast(schema)
+
+        keys = ["path", *(name for name in self._partitions if name != "run")]
+        table.merge(
+            pa.RecordBatchReader.from_batches(schema, batches()),
+            predicate=" AND ".join(f"old.{name} = new.{name}" for name in keys),
+            source_alias="new",
+            target_alias="old",
+            commit_properties=commit,
+        ).when_matched_update_all().when_not_matched_insert_all().execute()
+
+    def _place(self, file: WrittenFile) -> dict[str, str]:
+        return {name: value for name, value in layout.partition_values(file.key).items() if name != "run"}
+
+    def _read(self, file: WrittenFile, names: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        with FsspecStore("s3", region=self.region).open(f"{self.bucket}/{file.key}") as source:
+            yield from pq.ParquetFile(source).iter_batches(batch_size=1024, columns=names)

@@ -1,0 +1,38 @@
+"""fit_pca: fits the PCA on all retained features and those of this run."""
+
+import sys
+
+from fruits.models import PcaCard, save_pca
+from fruits.projecting import moments_of
+from fruits.reduction import fit
+from fruits.retained import all_features
+from fruits.stage import StageRun
+from fruits_contract.stages import FIT_PCA
+
+
+def main(argv: list[str]) -> None:
+    """Run the stage; argv is `RunParams.to_argv()`."""
+    run = StageRun.begin(FIT_PCA, argv)
+    params = run.params
+    pca = fit(moments_of(all_features(run)), variance=params.variance, components=params.components)
+    card = PcaCard(
+        model_id=params.pca,
+        extractor=params.extractor,
+        k=len(pca.components),
+        explained=pca.explained,
+        count=pca.count,
+        asked_variance=params.variance,
+        asked_components=params.components,
+        created_at=run.started_at,
+    )
+    save_pca(run.storage, pca, card)
+    run.leave(
+        rows_in=pca.count,
+        rows_out=pca.count,
+        figures={"k": card.k, "explained_variance": card.explained},
+        digests={"extractor": params.extractor, "pca": params.pca},
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

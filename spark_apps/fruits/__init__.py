@@ -1,0 +1,1 @@
+"""Turns photos into features, features into projections, and says whether to trust them."""

@@ -1,0 +1,43 @@
+"""Which features a run works on: its own, and in a fit all those that were published before.
+
+It must not know Delta: the list of files in the table's current version was written when the run was planned.
+"""
+
+import json
+
+from fruits_contract import columns, layout
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from fruits.stage import StageRun
+
+
+def own_features(run: StageRun) -> DataFrame:
+    """Return the features that this run wrote (`columns.FEATURES` and `drop`)."""
+    part = layout.features_part(run.params.drop, run.params.run)
+    return run.table(part, columns=columns.FEATURES).withColumn("drop", F.lit(run.params.drop))
+
+
+def all_features(run: StageRun) -> DataFrame:
+    """Return the features of this run and all published ones of the same extractor (`columns.FEATURES` and `drop`).
+
+    A photo that this run featurized anew counts once, with its new features.
+    """
+    own = own_features(run)
+    keys = json.loads(run.storage.read(layout.retained(run.params.run)))
+    if not keys:
+        return own
+    schema = columns.ddl(columns.FEATURES | {"drop": "string", "run": "string"})
+    published = (
+        run.spark.read.schema(schema)
+        .option("basePath", run.uri(f"{layout.FEATURES}/"))
+        .parquet(*map(run.uri, keys))
+        .filter(F.col("extractor") == run.params.extractor)
+        .select(*columns.FEATURES, "drop")
+    )
+    return published.join(own.select("path"), on="path", how="left_anti").select(*own.columns).unionByName(own)
+
+
+def features_to_project(run: StageRun) -> DataFrame:
+    """Return all retained features in fit mode, since a new PCA projects every photo anew; else those of this run."""
+    return all_features(run) if run.params.mode == "fit" else own_features(run)

@@ -1,0 +1,48 @@
+"""validate: says whether the run may be published; the verdict is in the manifest's findings, not in the exit code."""
+
+import sys
+
+from fruits import checking
+from fruits.models import read_card
+from fruits.retained import own_features
+from fruits.stage import StageRun
+from fruits_contract import columns, layout
+from fruits_contract.stages import FEATURIZE, TRANSFORM_PCA, VALIDATE
+
+
+def main(argv: list[str]) -> None:
+    """Run the stage; argv is `RunParams.to_argv()`."""
+    run = StageRun.begin(VALIDATE, argv)
+    params = run.params
+    featurized, transformed = run.manifest_of(FEATURIZE), run.manifest_of(TRANSFORM_PCA)
+    card = read_card(run.storage, params.pca)
+    batch = run.table(layout.batch(params.run), columns=columns.BATCH)
+    features = own_features(run)
+    rejects = run.table(layout.rejects_part(params.drop, params.run), columns=columns.REJECTS)
+    projected = run.table(*(file.key for file in transformed.files), columns=columns.PROJECTED)
+
+    findings = [
+        *checking.check_counts(batch, features, rejects),
+        *checking.check_reject_ratio(
+            featurized.rows_rejected,
+            featurized.rows_in,
+            max_ratio=params.max_reject_ratio,
+            reasons=featurized.figures["reasons"],
+        ),
+        *checking.check_features(features),
+        *checking.check_duplicates(features, rejects),
+        *checking.check_projected(projected, expected=transformed.rows_in, k=card.k),
+        *checking.check_variance(card),
+        *checking.check_drift(transformed, card),
+    ]
+    run.leave(
+        rows_in=featurized.rows_in,
+        rows_out=featurized.rows_out,
+        rows_rejected=featurized.rows_rejected,
+        findings=tuple(findings),
+        digests={"pca": params.pca, "extractor": params.extractor},
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
