@@ -1,5 +1,5 @@
 """
-### From a drop of fruit photos to published features
+### From a drop of fruit photos to published features.
 
 **What**: waits for a finished drop in `raw/<drop>/`, works out which photos are new, starts an EMR cluster, runs the stages
 `featurize`, `fit_pca`, `transform_pca`, `validate`, `report` on it, publishes the results in one commit per table, and takes the
@@ -9,7 +9,9 @@ cluster down whatever happened.
 
 **Params**: `drop`, `mode`, `variance`, `components`, `max_reject_ratio`, `engine`, `release`; the trigger form explains each.
 
-**Reads**: `raw/<drop>/`, `code/<release>/`, `models/`, `tables/`. **Writes**: `runs/<run>/`, `tables/`, `models/pca/`, `models/current.json`, `logs/`.
+**Reads**: `raw/<drop>/`, `code/<release>/`, `models/`, `tables/`.
+
+**Writes**: `runs/<run>/`, `tables/`, `models/pca/`, `models/current.json`, `logs/`.
 
 **If it fails**: the red task's log ends with the last lines of the step's stderr, or with the findings of `validate`. Nothing is
 published by a failed run; mend the cause and trigger the same drop again. A drop that does not come in the waiting time, or that
@@ -20,6 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, chain, dag, get_current_context, task
+
 from fruits_airflow.assets import FEATURES
 from fruits_airflow.operators import CreateClusterOperator, StageOperator, TerminateClusterOperator, WaitForDropSensor
 from fruits_contract.params import TRIGGER
@@ -46,6 +49,7 @@ def fruits_features() -> None:
     def plan_batch(drop: str) -> dict[str, Any]:
         """List the drop, subtract what is known, decide on fit or transform and on the cluster."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
         from fruits_airflow.planning import plan_run
         from fruits_airflow.settings import Settings
 
@@ -62,6 +66,7 @@ def fruits_features() -> None:
     def publish(plan: dict[str, Any]) -> dict[str, Any]:
         """Commit the run's files to the tables, unless a finding is red."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
         from fruits_airflow.publishing import publish_run
         from fruits_airflow.settings import Settings
         from fruits_contract.params import RunParams
@@ -86,7 +91,7 @@ def fruits_features() -> None:
     terminate_cluster = TerminateClusterOperator(task_id="terminate_cluster", job_flow_id=cluster).as_teardown(
         setups=create_cluster
     )
-    published = publish(plan)
+    published = publish(plan)  # type: ignore[arg-type]  # an XComArg while the DAG is parsed, a dict when it runs
 
     chain(wait_for_drop, plan, create_cluster, featurize, fit_pca, transform_pca, validate, report)
     chain(featurize, transform_pca)

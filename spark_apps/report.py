@@ -6,13 +6,14 @@ import sys
 import tempfile
 
 import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
 from fruits.models import load_pca, read_card
 from fruits.reporting import MapPoints, figures_of, page
 from fruits.stage import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.stages import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 MAP_POINTS = 3000
 REJECTS_SHOWN = 200

@@ -2,13 +2,14 @@
 
 import sys
 
+from pyspark.sql import functions as F
+
 from fruits.models import load_pca
 from fruits.projecting import project
 from fruits.retained import features_to_project
 from fruits.stage import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.stages import TRANSFORM_PCA
-from pyspark.sql import functions as F
 
 
 def main(argv: list[str]) -> None:

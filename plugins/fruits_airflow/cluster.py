@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from fruits_airflow.settings import Settings
 from fruits_contract import layout
 from fruits_contract.params import RunParams
-
-from fruits_airflow.settings import Settings
 
 # Photos that one core node (4 vCPU) turns into features in about half an hour at 30 photos/s and vCPU, a cautious figure.
 PHOTOS_PER_NODE = 200_000
@@ -68,7 +67,12 @@ def job_flow(settings: Settings, params: RunParams, *, photos: int) -> dict[str,
         ],
         "Tags": [
             {"Key": key, "Value": value}
-            for key, value in {"project": "fruits", "run": params.run, MANAGED_POLICIES_TAG: "true", **settings.tags}.items()
+            for key, value in {
+                "project": "fruits",
+                "run": params.run,
+                MANAGED_POLICIES_TAG: "true",
+                **settings.tags,
+            }.items()
         ],
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
+
 from fruits_contract import layout
 
 
@@ -52,4 +53,6 @@ def make_current(s3: Any, bucket: str, *, kind: str, model: dict[str, str]) -> b
                 continue
             raise
         return True
-    raise RuntimeError(f"s3://{bucket}/{layout.CURRENT_MODELS} was changed by others ten times in a row; clear this task to try again")
+    raise RuntimeError(
+        f"s3://{bucket}/{layout.CURRENT_MODELS} was changed by others ten times in a row; clear this task to try again"
+    )

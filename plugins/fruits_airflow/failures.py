@@ -4,6 +4,7 @@ import gzip
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
+
 from fruits_contract import layout
 
 LINES = 40

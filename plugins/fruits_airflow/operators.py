@@ -13,15 +13,14 @@ from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.providers.amazon.aws.utils import validate_execute_complete_event
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
-from fruits_contract import layout
-from fruits_contract.manifest import Manifest
-from fruits_contract.params import RunParams
-from fruits_contract.stages import FIT_PCA, PUBLISH, Stage
 
 from fruits_airflow.failures import explain_step
 from fruits_airflow.settings import Settings
 from fruits_airflow.steps import step
-
+from fruits_contract import layout
+from fruits_contract.manifest import Manifest
+from fruits_contract.params import RunParams
+from fruits_contract.stages import FIT_PCA, PUBLISH, Stage
 
 
 class WaitForDropSensor(S3KeySensor):
@@ -107,7 +106,8 @@ class StageOperator(EmrAddStepsOperator):
             raise AirflowSkipException(f"PCA {params.pca} is used as it is")
         if S3Hook(self.aws_conn_id).check_for_key(layout.manifest(params.run, PUBLISH), params.bucket):
             raise AirflowException(
-                f"run {params.run} is published, and its files are part of the tables; trigger a new run instead of clearing this one"
+                f"run {params.run} is published, and its files are part of the tables; "
+                "trigger a new run instead of clearing this one"
             )
         self.steps = [step(self.stage, params)]
         self.waiter_delay = Settings.load().poll_s
@@ -120,9 +120,7 @@ class StageOperator(EmrAddStepsOperator):
         event = validate_execute_complete_event(event)
         if event["status"] != "success":
             (step_id,) = event["value"]
-            line, log = explain_step(
-                self.hook.conn, s3.conn, bucket=params.bucket, cluster=str(self.job_flow_id), step=step_id
-            )
+            line, log = explain_step(self.hook.conn, s3.conn, bucket=params.bucket, cluster=str(self.job_flow_id), step=step_id)
             self.log.error("The last lines of the step's stderr:\n%s", "\n".join(log) or "(no log)")
             raise AirflowException(f"{self.stage.name} failed: {line}")
         manifest = Manifest.from_json(s3.read_key(layout.manifest(params.run, self.stage.name), params.bucket))

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from fruits_contract import columns, layout
-from fruits_contract.params import RunParams, resolve
 
 from fruits_airflow.cluster import job_flow
 from fruits_airflow.current import read_current
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import Table
+from fruits_contract import columns, layout
+from fruits_contract.params import RunParams, resolve
 
 log = logging.getLogger(__name__)
 
@@ -129,4 +129,4 @@ def _extractor_of(s3: Any, bucket: str, release: str) -> str:
         found = s3.list_objects_v2(Bucket=bucket, Prefix="code/", Delimiter="/").get("CommonPrefixes", [])
         names = ", ".join(item["Prefix"].split("/")[1] for item in found) or "none"
         raise AirflowFailException(f"release {release!r} is not in s3://{bucket}/code/; there are: {names}") from None
-    return json.loads(answer["Body"].read())["extractor"]
+    return str(json.loads(answer["Body"].read())["extractor"])

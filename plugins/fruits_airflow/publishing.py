@@ -9,14 +9,14 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 from botocore.exceptions import ClientError
-from fruits_contract import layout
-from fruits_contract.manifest import Manifest, WrittenFile
-from fruits_contract.params import RunParams
-from fruits_contract.stages import FEATURIZE, PUBLISH, TRANSFORM_PCA, VALIDATE
 
 from fruits_airflow.current import make_current
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import Table
+from fruits_contract import layout
+from fruits_contract.manifest import Manifest, WrittenFile
+from fruits_contract.params import RunParams
+from fruits_contract.stages import FEATURIZE, PUBLISH, TRANSFORM_PCA, VALIDATE
 
 log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from airflow.sdk import Variable
+
 from fruits_contract import layout
 
 VARIABLE = "fruits"
@@ -80,7 +81,9 @@ class Settings:
             raise InvalidSettings(f"Airflow Variable {VARIABLE!r} is not JSON: {error}") from error
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(data) - known):
-            raise InvalidSettings(f"Airflow Variable {VARIABLE!r} has unknown fields {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+            raise InvalidSettings(
+                f"Airflow Variable {VARIABLE!r} has unknown fields {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            )
         if missing := sorted({"bucket", "region", "release"} - set(data)):
             raise InvalidSettings(f"Airflow Variable {VARIABLE!r} lacks {', '.join(missing)}; see docs/parameters.md")
         return cls(**{**data, "subnets": tuple(data.get("subnets", ()))})

@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction, CommitProperties, Transaction, create_table_with_add_actions
+from obstore.fsspec import FsspecStore
+
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
-from obstore.fsspec import FsspecStore
 
 _TYPES = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
 COLUMNS = {layout.FEATURES: columns.FEATURES, layout.REJECTS: columns.REJECTS, layout.PROJECTED: columns.PROJECTED}
@@ -39,7 +40,9 @@ class Table:
 
     def open(self) -> DeltaTable | None:
         """Return the current version, or None before the first commit."""
-        return DeltaTable(self._uri, storage_options=self._options) if DeltaTable.is_deltatable(self._uri, self._options) else None
+        return (
+            DeltaTable(self._uri, storage_options=self._options) if DeltaTable.is_deltatable(self._uri, self._options) else None
+        )
 
     def rows(self, *names: str, **partition: str) -> pa.Table:
         """Return the columns `names` of the rows in a partition, e.g. `rows("path", drop="first")`."""
@@ -69,7 +72,11 @@ class Table:
             self._merge(table, files, commit)
         elif table is not None:
             table.create_write_transaction(
-                self._add_actions(files), "append", self._schema(), partition_by=self._partitions, commit_properties=commit
+                [*self._add_actions(files)],
+                "append",
+                self._schema(),
+                partition_by=self._partitions,
+                commit_properties=commit,
             )
         else:
             create_table_with_add_actions(
@@ -108,7 +115,9 @@ class Table:
     def _replaces(self, files: Sequence[WrittenFile]) -> bool:
         """Say whether a path of `files` already has a row in its partition (whatever the run)."""
         places = {frozenset(self._place(file).items()) for file in files}
-        there = pa.chunked_array([chunk for place in places for chunk in self.rows("path", **dict(place))["path"].chunks], pa.string())
+        there = pa.chunked_array(
+            [chunk for place in places for chunk in self.rows("path", **dict(place))["path"].chunks], pa.string()
+        )
         return any(
             pc.any(pc.is_in(batch["path"], value_set=there)).as_py() for file in files for batch in self._read(file, ["path"])
         )

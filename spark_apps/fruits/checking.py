@@ -5,19 +5,19 @@ It must not know storage; DataFrames, manifests and cards in, findings out.
 
 from collections.abc import Callable
 
-from fruits_contract.manifest import Finding, Manifest
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from fruits.engines import FEATURES
 from fruits.models import PcaCard
+from fruits_contract.manifest import Finding, Manifest
 
 DRIFT_TOLERANCE = 0.05  # share of the variance; a drop of other varieties loses 0.1 and more, a random half of a drop under 0.02
 EXAMPLES = 5
 
 
 def check_counts(batch: DataFrame, features: DataFrame, rejects: DataFrame) -> list[Finding]:
-    """Every photo of the batch is a row of features or a reject, in total and for each variety."""
+    """Check that every photo of the batch is a row of features or a reject, in total and for each variety."""
     counted = {
         name: {row["label"]: row["count"] for row in frame.groupBy("label").count().collect()}
         for name, frame in (("batch", batch), ("features", features), ("rejects", rejects))
@@ -33,7 +33,7 @@ def check_counts(batch: DataFrame, features: DataFrame, rejects: DataFrame) -> l
 
 
 def check_reject_ratio(rejects: int, photos: int, *, max_ratio: float, reasons: dict[str, int]) -> list[Finding]:
-    """The share of rejects is within `max_ratio`."""
+    """Hold the share of rejects within `max_ratio`."""
     ratio = rejects / photos if photos else 0.0
     if not rejects:
         return []
@@ -45,7 +45,7 @@ def check_reject_ratio(rejects: int, photos: int, *, max_ratio: float, reasons: 
 
 
 def check_features(features: DataFrame) -> list[Finding]:
-    """Every vector has 1,280 finite numbers, not all of them zero."""
+    """Check that every vector has 1,280 finite numbers, not all of them zero."""
     is_bad: Callable[[Column], Column] = lambda x: F.isnan(x) | (F.abs(x) == F.lit(float("inf")))  # noqa: E731
     vector = F.col("features")
     tests = {
@@ -63,7 +63,7 @@ def check_features(features: DataFrame) -> list[Finding]:
 
 
 def check_duplicates(features: DataFrame, rejects: DataFrame) -> list[Finding]:
-    """No path occurs twice, in features and rejects together."""
+    """Check that no path occurs twice, in features and rejects together."""
     paths = features.select("path").unionByName(rejects.select("path"))
     twice = paths.groupBy("path").count().filter("count > 1")
     count = twice.count()
@@ -74,7 +74,7 @@ def check_duplicates(features: DataFrame, rejects: DataFrame) -> list[Finding]:
 
 
 def check_projected(projected: DataFrame, *, expected: int, k: int) -> list[Finding]:
-    """There is one projection of `k` finite numbers for each row that was to be projected."""
+    """Check that there is one projection of `k` finite numbers for each row that was to be projected."""
     vector = F.col("projected")
     wrong = (F.size(vector) != k) | F.exists(vector, lambda x: F.isnan(x) | (F.abs(x) == F.lit(float("inf"))))
     row = projected.select(F.count("*").alias("rows"), F.count_if(wrong).alias("wrong")).first()
@@ -88,18 +88,14 @@ def check_projected(projected: DataFrame, *, expected: int, k: int) -> list[Find
 
 
 def check_variance(card: PcaCard) -> list[Finding]:
-    """The PCA explains the share of the variance that was asked for, unless the number of components was fixed."""
+    """Hold the PCA to the share of the variance that was asked for, unless the number of components was fixed."""
     if card.asked_components or card.explained >= card.asked_variance - 1e-9:
         return []
-    return [
-        Finding(
-            "variance", "red", f"{card.k} components explain {card.explained:.4f}; {card.asked_variance} was asked for"
-        )
-    ]
+    return [Finding("variance", "red", f"{card.k} components explain {card.explained:.4f}; {card.asked_variance} was asked for")]
 
 
 def check_drift(transform: Manifest, card: PcaCard) -> list[Finding]:
-    """The PCA keeps about as much of the new photos' variance as of those it was fitted on."""
+    """Warn when the PCA keeps less of the new photos' variance than of those it was fitted on."""
     now = transform.figures["explained_variance"]
     if now is None or now >= card.explained - DRIFT_TOLERANCE:
         return []

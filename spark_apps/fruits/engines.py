@@ -1,6 +1,6 @@
 """What runs the network: images (n, 224, 224, 3) -> features (n, 1280).
 
-One small interface per engine; it must not know where images come from. Every engine is held to Keras's features by a parity test.
+One small interface per engine; it must not know where images come from. A parity test holds each engine to Keras's features.
 """
 
 from typing import Protocol
@@ -41,7 +41,8 @@ class LiteRT:
             self._images = len(images)
         run.set_tensor(source, images)
         run.invoke()
-        return run.get_tensor(target)
+        features: np.ndarray = run.get_tensor(target)
+        return features
 
 
 def open_engine(name: str, model: bytes) -> Engine:

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import numpy as np
 import obstore
 import pyarrow as pa
-from fruits_contract import columns
 from obstore.store import S3Store
 from pyspark import Accumulator, AccumulatorParam, Broadcast
 from pyspark.sql import DataFrame
@@ -23,6 +22,7 @@ from pyspark.sql import DataFrame
 from fruits.engines import BATCH_IMAGES, FEATURES, Engine, open_engine
 from fruits.errors import UnreadableImage
 from fruits.vision import decode
+from fruits_contract import columns
 
 READERS = 16  # concurrent GETs of one task: hides tens of milliseconds per object behind the network's 5 ms per photo
 AHEAD = 8 * BATCH_IMAGES  # decoded photos held at most, 600 kB each
@@ -51,7 +51,7 @@ class _Rows(AccumulatorParam[list[dict[str, Any]]]):
     def zero(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return []
 
-    def addInPlace(self, value1: list[dict[str, Any]], value2: list[dict[str, Any]]) -> list[dict[str, Any]]:  # noqa: N802
+    def addInPlace(self, value1: list[dict[str, Any]], value2: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return value1 + value2
 
 
@@ -68,7 +68,7 @@ def featurize(batch: DataFrame, *, bucket: str, extractor: Extractor) -> tuple[D
     context = batch.sparkSession.sparkContext
     rejects = context.accumulator([], _Rows())
 
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         engine = _engine_of_worker(extractor)
         photos = (photo for batch in batches for photo in batch.to_pylist())
         read = _reader(S3Store(bucket))

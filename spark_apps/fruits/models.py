@@ -6,11 +6,12 @@ It must not know how a PCA is computed.
 import json
 from dataclasses import dataclass
 
-from fruits_contract import layout
+import numpy as np
 
 from fruits.errors import WrongExtractor
 from fruits.reduction import Pca
 from fruits.storage import Storage
+from fruits_contract import layout
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,7 @@ def save_pca(storage: Storage, pca: Pca, card: PcaCard) -> None:
     """Write the arrays, then the card."""
     storage.write_arrays(
         layout.pca_arrays(card.model_id),
-        mean=pca.mean,
-        components=pca.components,
-        spectrum=pca.spectrum,
-        count=pca.count,
+        {"mean": pca.mean, "components": pca.components, "spectrum": pca.spectrum, "count": np.array(pca.count)},
     )
     storage.write(layout.pca_card(card.model_id), json.dumps(card.__dict__, indent=1) + "\n")
 

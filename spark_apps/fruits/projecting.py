@@ -3,17 +3,17 @@
 It must not know the arithmetic, which is in `fruits.reduction`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-from fruits_contract import columns
 from pyspark import Accumulator, AccumulatorParam
 from pyspark.sql import DataFrame
 
 from fruits.engines import FEATURES
 from fruits.errors import TooFewImages
 from fruits.reduction import Moments, Pca, Spread
+from fruits_contract import columns
 
 CHUNK_ROWS = 2048  # rows turned to float64 at a time: 21 MB
 
@@ -27,7 +27,7 @@ def moments_of(features: DataFrame) -> Moments:
         When there is no row at all.
     """
 
-    def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def partial(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         total: Moments | None = None
         for rows in _chunks(batches):
             part = Moments.of(rows)
@@ -48,7 +48,7 @@ class _Spreads(AccumulatorParam[Spread | None]):
     def zero(self, value: Spread | None) -> Spread | None:
         return None
 
-    def addInPlace(self, value1: Spread | None, value2: Spread | None) -> Spread | None:  # noqa: N802
+    def addInPlace(self, value1: Spread | None, value2: Spread | None) -> Spread | None:
         return value1.merge(value2) if value1 and value2 else value1 or value2
 
 
@@ -65,12 +65,12 @@ def project(features: DataFrame, pca: Pca) -> tuple[DataFrame, Accumulator[Sprea
     spread: Accumulator[Spread | None] = features.sparkSession.sparkContext.accumulator(None, _Spreads())
     others = [name for name in features.columns if name != "features"]
 
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             if not len(batch):
                 continue
             parts = []
-            for rows in _chunks(iter([batch])):
+            for rows in _chunks([batch]):
                 parts.append(pca.transform(rows))
                 spread.add(Spread.of(rows, parts[-1], pca))
             flat = np.concatenate(parts).astype(np.float32)
@@ -83,7 +83,7 @@ def project(features: DataFrame, pca: Pca) -> tuple[DataFrame, Accumulator[Sprea
     return features.mapInArrow(run, f"{schema}, projected {columns.PROJECTED['projected']}"), spread
 
 
-def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[np.ndarray]:
+def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[np.ndarray]:
     for batch in batches:
         column = batch.column(batch.schema.get_field_index("features"))
         for start in range(0, len(column), CHUNK_ROWS):

@@ -78,7 +78,8 @@ class Pca:
 
     def transform(self, rows: np.ndarray) -> np.ndarray:
         """Project centred `rows`, shape (n, d), on the components; float64, shape (n, k)."""
-        return (np.asarray(rows, dtype=np.float64) - self.mean) @ self.components.T
+        projected: np.ndarray = (np.asarray(rows, dtype=np.float64) - self.mean) @ self.components.T
+        return projected
 
 
 def fit(moments: Moments, *, variance: float = 0.70, components: int = 0) -> Pca:

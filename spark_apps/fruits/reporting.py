@@ -12,11 +12,11 @@ from typing import Any
 import jinja2
 import matplotlib as mpl
 import numpy as np
-from fruits_contract.manifest import Finding, Manifest
 from matplotlib.figure import Figure
 
 from fruits.models import PcaCard
 from fruits.reduction import Pca
+from fruits_contract.manifest import Finding, Manifest
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,10 @@ def page(figures: dict[str, Any], *, pca: Pca, points: MapPoints, rejects: list[
     """Return the report as one HTML page without any outside reference."""
     template = importlib.resources.files("fruits").joinpath("report.html").read_text()
     red = [Finding(**finding) for finding in figures["findings"] if finding["severity"] == "red"]
-    return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(template).render(
-        **figures, red=red, scree=_scree(pca), map=_map(points), points=points, rejected=rejects
+    return (
+        jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+        .from_string(template)
+        .render(**figures, red=red, scree=_scree(pca), map=_map(points), points=points, rejected=rejects)
     )
 
 

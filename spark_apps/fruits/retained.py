@@ -5,11 +5,11 @@ It must not know Delta: the list of files in the table's current version was wri
 
 import json
 
-from fruits_contract import columns, layout
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from fruits.stage import StageRun
+from fruits_contract import columns, layout
 
 
 def own_features(run: StageRun) -> DataFrame:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pyspark.sql import DataFrame, SparkSession
+
+from fruits.storage import Storage
 from fruits_contract import layout
 from fruits_contract.columns import ddl
 from fruits_contract.manifest import Manifest, WrittenFile
 from fruits_contract.params import RunParams
 from fruits_contract.stages import Stage
-from pyspark.sql import DataFrame, SparkSession
-
-from fruits.storage import Storage
 
 
 @dataclass(frozen=True)

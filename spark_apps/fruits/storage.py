@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import obstore
 import pyarrow.parquet
-from fruits_contract.manifest import WrittenFile
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
+
+from fruits_contract.manifest import WrittenFile
 
 
 class Storage:
@@ -42,10 +43,10 @@ class Storage:
         with np.load(io.BytesIO(self.read(key)), allow_pickle=False) as arrays:
             return dict(arrays)
 
-    def write_arrays(self, key: str, **arrays: np.ndarray) -> None:
+    def write_arrays(self, key: str, arrays: dict[str, np.ndarray]) -> None:
         """Put arrays as one .npz object."""
         content = io.BytesIO()
-        np.savez(content, **arrays)
+        np.savez(content, allow_pickle=False, **arrays)
         self.write(key, content.getvalue())
 
     def delete_folder(self, prefix: str) -> None:
