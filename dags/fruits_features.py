@@ -29,6 +29,9 @@ from fruits_contract.params import TRIGGER
 from fruits_contract.stages import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
 
 DROP = "{{ params.drop or dag_run.run_after.strftime('%Y-%m-%d') }}"
+# A template and not create_cluster.output: that would tie every stage to the setup task directly, which Airflow allows only
+# with the trigger rule all_success, and transform_pca needs another one.
+CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') }}"
 
 
 @dag(
@@ -76,19 +79,18 @@ def fruits_features() -> None:
     wait_for_drop = WaitForDropSensor(task_id="wait_for_drop", drop=DROP)
     plan = plan_batch(DROP)
     create_cluster = CreateClusterOperator(task_id="create_cluster", plan=plan).as_setup()
-    cluster = create_cluster.output
-    featurize = StageOperator(stage=FEATURIZE, plan=plan, job_flow_id=cluster)
-    fit_pca = StageOperator(stage=FIT_PCA, plan=plan, job_flow_id=cluster)
+    featurize = StageOperator(stage=FEATURIZE, plan=plan, job_flow_id=CLUSTER)
+    fit_pca = StageOperator(stage=FIT_PCA, plan=plan, job_flow_id=CLUSTER)
     transform_pca = StageOperator(
         stage=TRANSFORM_PCA,
         plan=plan,
-        job_flow_id=cluster,
+        job_flow_id=CLUSTER,
         # fit_pca is skipped when the current PCA is used.
         trigger_rule="none_failed_min_one_success",
     )
-    validate = StageOperator(stage=VALIDATE, plan=plan, job_flow_id=cluster)
-    report = StageOperator(stage=REPORT, plan=plan, job_flow_id=cluster)
-    terminate_cluster = TerminateClusterOperator(task_id="terminate_cluster", job_flow_id=cluster).as_teardown(
+    validate = StageOperator(stage=VALIDATE, plan=plan, job_flow_id=CLUSTER)
+    report = StageOperator(stage=REPORT, plan=plan, job_flow_id=CLUSTER)
+    terminate_cluster = TerminateClusterOperator(task_id="terminate_cluster", job_flow_id=CLUSTER).as_teardown(
         setups=create_cluster
     )
     published = publish(plan)  # type: ignore[arg-type]  # an XComArg while the DAG is parsed, a dict when it runs
