@@ -1,0 +1,77 @@
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
+# read by recipes from the environment, so that blanks and quotes in them survive
+export IMAGES DROP PARAMS
+
+PYTHON := .venv/bin/python
+UV = uv=$$(python3 local/get_uv.py) &&
+# one make at a time sets up .venv; the second waits and then finds the work done
+SET_UP = mkdir -p .fruits && flock -o .fruits/set-up.lock $(MAKE) --no-print-directory -s
+COMPILE = "$$uv" pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+DOCS_TEST = tests/docs
+
+##@ Run it on this machine
+.PHONY: help run up down status env model
+help: ## Show this help
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { gsub(/[$$][$$]/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv-run ## Featurize photos: IMAGES=folder DROP=name PARAMS='{"mode": "fit"}', all optional
+	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"}
+
+up: .venv-run ## Start S3, EMR and Airflow and leave them running
+	@$(PYTHON) -m local up
+
+down: .venv-run ## Stop them; photos, results and Airflow's history stay in .fruits/state
+	@$(PYTHON) -m local down
+
+status: .venv-run ## Show what is running, where it listens and where it logs
+	@$(PYTHON) -m local status
+
+env: .venv-run ## Print the variables for your own tools: eval "$$(make -s env)"
+	@$(PYTHON) -m local env
+
+model: .venv-run ## Build the feature extractor from its pinned weights
+	@$(PYTHON) -m bootstrap.extractor
+
+##@ Develop
+.PHONY: test test-fast check lock clean
+test: .venv-dev ## Run all tests that this machine can
+	$(PYTHON) -m pytest
+
+test-fast: .venv-dev ## Run the tests that need no services
+	$(PYTHON) -m pytest -m "not slow"
+
+check: .venv-dev ## Lint, formatting, types, and whether the generated docs are fresh
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	@[ ! -e $(DOCS_TEST) ] || $(PYTHON) -m pytest -q $(DOCS_TEST)
+
+lock: ## Pin the newest versions that requirements*.in allow
+	@$(UV) $(COMPILE) -o requirements.txt requirements.in
+	@$(UV) $(COMPILE) -o requirements-dev.txt requirements-dev.in
+	@$(UV) $(COMPILE) -o bootstrap/requirements.txt bootstrap/requirements.in
+
+clean: ## Stop the services, then delete .venv, .fruits and out with all results
+	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
+	rm -rf .venv .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# ---- set-up: a stamp says which set .venv holds. The run set is only added to what is there, so that `make run` never removes what
+# the dev set, or somebody else's set-up, put beside it; the dev set is made exactly.
+.PHONY: .venv-run .venv-dev
+.venv-run:
+	@$(SET_UP) .venv/.run.stamp
+.venv-dev:
+	@$(SET_UP) .venv/.dev.stamp
+
+.venv/.run.stamp: requirements.txt
+	@$(IN_VENV) install --require-hashes -r requirements.txt 1>&2
+	@touch $@
+
+.venv/.dev.stamp: requirements.txt requirements-dev.txt
+	@$(IN_VENV) sync --require-hashes requirements.txt requirements-dev.txt 1>&2
+	@touch .venv/.run.stamp $@
+
+IN_VENV = $(UV) { [ -x $(PYTHON) ] || "$$uv" venv --clear --python 3.11 .venv; } && VIRTUAL_ENV="$(CURDIR)/.venv" "$$uv" pip

