@@ -6,16 +6,12 @@ It must not know about buckets or releases.
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from uv import find_uv_bin
-
 CACHE = Path(__file__).resolve().parents[1] / ".fruits" / "cache" / "wheels"
 REQUIREMENTS = "requirements.txt"
-
-# uv itself has no command that fetches wheels without installing them.
-PIP = "pip@26.3"
 
 # EMR 7 nodes are Amazon Linux 2023: glibc 2.34, x86_64.
 _PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
@@ -49,11 +45,9 @@ def ensure(requirements: Path, cache: Path = CACHE) -> Path:
 
 def _download(requirements: Path, folder: Path) -> None:
     words = [
-        find_uv_bin(),
-        "tool",
-        "run",
-        "--quiet",
-        PIP,
+        sys.executable,
+        "-m",
+        "pip",
         "download",
         "--quiet",
         "--no-deps",

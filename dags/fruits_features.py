@@ -39,7 +39,9 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') }}"
     schedule="0 3 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    max_active_runs=1,
+    # More than one, because a run that waits for its drop, deferred, must not keep a person from running another one;
+    # publishing is made for runs at the same time.
+    max_active_runs=4,
     dagrun_timeout=timedelta(hours=20),
     params={spec.name: Param(spec.default, description=spec.description, **spec.schema) for spec in TRIGGER},
     default_args={"owner": "fruits"},

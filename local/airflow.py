@@ -53,6 +53,8 @@ def settings(places: Places, *, port: int, secrets: Secrets) -> dict[str, str]:
         # a laptop's worth of processes
         "API__WORKERS": 1,
         "CORE__PARALLELISM": 4,
+        # while Spark has all cores, the API server may answer late
+        "WORKERS__EXECUTION_API_TIMEOUT": 60,
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
         # nobody else waits for this scheduler: look often, runs advance within a second
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 1,

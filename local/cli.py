@@ -119,8 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     add("env", _env, 'print the variables that reach the services, for eval "$(...)"')
     run = add("run", _run, "featurize photos, with the services up for as long as it takes")
     run.add_argument(
-        "--images", type=_folder, metavar="DIR", help="folder with one folder of photos per variety (default: a sample)"
+        "--images", type=_folder, metavar="DIR", help="folder with one folder of photos per variety (default: drawn ones)"
     )
-    run.add_argument("--drop", metavar="NAME", help="name of the drop below raw/ (default: made from the day)")
+    run.add_argument("--drop", metavar="NAME", help="name of the drop below raw/ (default: the folder's name, or synthetic)")
     run.add_argument("--params", type=_params, default={}, metavar="JSON", help='parameters of the DAG, e.g. \'{"mode": "fit"}\'')
     return parser

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import tenacity
 
-from local import airflow, ports, supervision
+from local import airflow, supervision
 from local.environment import BUCKET, url
 from local.progress import say
 from local.state import Places, Record
@@ -40,15 +40,16 @@ def _wait_for(places: Places, name: str, port: int, check: Callable[[], bool]) -
         ended = [program for program in LOGS[name] if known.get(program, {}).get("statename") in ("FATAL", "EXITED", None)]
         if ended:
             raise NotReady(f"{name}: {', '.join(ended)} ended right after the start.{_last_words(places, ended)}")
-        if not supervision.listens(places, port):
-            # another installation's server would pass the check below
-            if not ports.is_free(port):
-                raise PortTaken(f"{name}: somebody else took port {port} during the start")
-            return False
         try:
-            return check()
-        except (httpx.HTTPError, ValueError):
+            is_healthy = check()
+        except httpx.ConnectError:
             return False
+        except (httpx.HTTPError, ValueError):
+            is_healthy = False
+        # somebody is there; another installation's server would pass the check just as well
+        if not supervision.listens(places, port):
+            raise PortTaken(f"{name}: somebody else took port {port} during the start")
+        return is_healthy
 
     retry = tenacity.Retrying(
         stop=tenacity.stop_after_delay(TIMEOUT_S[name]),

@@ -11,8 +11,7 @@ from local.emr.server import make_app
 
 parser = argparse.ArgumentParser(
     description="A stand-in for Amazon EMR. Its clusters and steps are processes of this machine.",
-    epilog="Children inherit this process's environment (JAVA_HOME, SPARK_HOME, PATH, AWS_*). Logs and bootstrap "
-    "scripts on s3:// go through boto3's default session: AWS_ENDPOINT_URL_S3 and the usual keys.",
+    epilog="They inherit its environment: JAVA_HOME, SPARK_HOME, PATH, AWS_*. Logs go to AWS_ENDPOINT_URL_S3, if set.",
 )
 parser.add_argument("--port", type=int, required=True, help="TCP port of the service")
 parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="for the clusters' files and logs")

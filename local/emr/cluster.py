@@ -21,8 +21,8 @@ class Cluster:
         self.id = new_id("j")
         self.arn = f"arn:aws:elasticmapreduce:{region}:000000000000:cluster/{self.id}"
         self.changed = threading.Condition()
-        self.state, self.reason = "STARTING", JsonObject()
-        self.timeline = {"CreationDateTime": time.time()}
+        self.state, self.reason, self._is_error = "STARTING", JsonObject(), False
+        self.timeline = {"CreationDateTime": round(time.time(), 3)}
         self.capacity = Capacity(instances)
         self.steps = [Step(config) for config in request.get("Steps", [])]
         self.tags: dict[str, str] = {tag.get("Key", ""): tag.get("Value", "") for tag in request.get("Tags", [])}
@@ -30,7 +30,6 @@ class Cluster:
         self.is_protected: bool = instances.get("TerminationProtected", False)
         self._is_kept_alive: bool = instances.get("KeepJobFlowAliveWhenNoSteps", False)
         self._node = Node(state / self.id, spark_conf, request.get("Configurations", []))
-        self._is_error = False
         self.thread = threading.Thread(target=self._live, name=self.id, daemon=True)
 
     def to_api(self) -> JsonObject:
@@ -81,7 +80,7 @@ class Cluster:
             self._cancel_pending()
             self.changed.wait_for(lambda: all("EndDateTime" in step.timeline for step in self.steps))
             self._node.release()
-            self.timeline["EndDateTime"] = time.time()
+            self.timeline["EndDateTime"] = round(time.time(), 3)
             self._enter("TERMINATED" + "_WITH_ERRORS" * self._is_error, self.reason["Message"], self.reason["Code"])
 
     def _bootstrap(self) -> None:
@@ -106,7 +105,7 @@ class Cluster:
                 pending = [step for step in self.steps if step.state == "PENDING"]
                 running = [step for step in self.steps if step.state in ("RUNNING", "CANCEL_PENDING")]
                 if pending and len(running) < self.request.get("StepConcurrencyLevel", 1):
-                    pending[0].state, pending[0].timeline["StartDateTime"] = "RUNNING", time.time()
+                    pending[0].state, pending[0].timeline["StartDateTime"] = "RUNNING", round(time.time(), 3)
                     logger.info("%s %s RUNNING", self.id, pending[0].id)
                     threading.Thread(target=self._run_step, args=(pending[0],), daemon=True).start()
                 elif running:
@@ -173,7 +172,7 @@ class Cluster:
 
     def _end_step(self, step: Step, state: str, message: str = "", failure: JsonObject | None = None) -> None:
         step.state, step.failure, step.reason = state, failure or {}, {"Message": message} if message else {}
-        step.timeline["EndDateTime"] = time.time()
+        step.timeline["EndDateTime"] = round(time.time(), 3)
         logger.info("%s %s %s", self.id, step.id, state)
         self.changed.notify_all()
 
@@ -181,6 +180,6 @@ class Cluster:
         if state != self.state:
             logger.info("%s %s %s", self.id, state, message)
         if state in ("RUNNING", "WAITING"):
-            self.timeline.setdefault("ReadyDateTime", time.time())
+            self.timeline.setdefault("ReadyDateTime", round(time.time(), 3))
         self.state, self.reason = state, {"Message": message} | ({"Code": code} if code else {})
         self.changed.notify_all()

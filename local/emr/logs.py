@@ -17,10 +17,9 @@ CAUSE = re.compile(r'^(Exception in thread "|Caused by: |Error: |([\w$]+\.)*\w+(
 
 
 class LogStore:
-    """S3 as the service's environment configures it."""
+    """S3 as the service's environment configures it; an unreachable one must not hold a step's end for long."""
 
     def __init__(self) -> None:
-        # Short limits: a step has not ended before its logs are up, and an unreachable S3 must not hold it for long.
         limits = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 2})
         self._s3 = boto3.session.Session().client("s3", config=limits)
 

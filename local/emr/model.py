@@ -28,7 +28,7 @@ class Step:
     state: str = "PENDING"
     reason: JsonObject = field(default_factory=dict)
     failure: JsonObject = field(default_factory=dict)
-    timeline: dict[str, float] = field(default_factory=lambda: {"CreationDateTime": time.time()})
+    timeline: dict[str, float] = field(default_factory=lambda: {"CreationDateTime": round(time.time(), 3)})
 
     def to_api(self) -> JsonObject:
         asked = self.config["HadoopJarStep"]
@@ -62,10 +62,9 @@ class Capacity:
         state = "RUNNING" if state == "TERMINATING" else STATES.get(state, state)
         roles = asked.get("InstanceGroupTypes") or [asked.get("InstanceFleetType")]
         part_id = "InstanceFleetId" if self.is_fleet else "InstanceGroupId"
-        status = {"State": state, "StateChangeReason": {}, "Timeline": timeline}
-        common = {"Status": status, "PrivateDnsName": "localhost", "PrivateIpAddress": "127.0.0.1"}
+        status = {"Status": {"State": state, "StateChangeReason": {}, "Timeline": timeline}}
         return [
-            part | common | {"Id": f"c{each}", "Ec2InstanceId": each, part_id: part["Id"]}
+            part | status | {"Id": f"c{each}", "Ec2InstanceId": each, part_id: part["Id"]}
             for part in self._parts
             if (roles == [None] or part["role"] in roles) and asked.get(part_id, part["Id"]) == part["Id"]
             if state in asked.get("InstanceStates", [state])
@@ -88,7 +87,6 @@ def _identify(asked: JsonObject) -> JsonObject:
 
 
 def _read_short_form(asked: JsonObject) -> list[JsonObject]:
-    """Make groups of one master and, for the rest of InstanceCount, core instances."""
     master, cores = asked["MasterInstanceType"], asked.get("InstanceCount", 1) - 1
     core = {"InstanceRole": "CORE", "InstanceType": asked.get("SlaveInstanceType", master), "InstanceCount": cores}
     return [{"InstanceRole": "MASTER", "InstanceType": master, "InstanceCount": 1}] + [core] * (cores > 0)

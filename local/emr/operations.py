@@ -3,7 +3,6 @@
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import boto3
 from botocore.utils import parse_timestamp
@@ -12,8 +11,7 @@ from local.emr.cluster import ENDING, Cluster
 from local.emr.logs import S3_URI, LogStore
 from local.emr.model import ApiError, JsonObject, Step
 
-PAGE_SIZE = 50
-SHUTDOWN_S = 8.0
+PAGE_SIZE, SHUTDOWN_S = 50, 8.0
 ID_NAMES = ("ClusterId", "ResourceId", "JobFlowId")
 WAYS_TO_ASK = ("InstanceGroups", "InstanceFleets", "MasterInstanceType")
 
@@ -28,10 +26,9 @@ class Emr:
 
     def shut_down(self) -> None:
         deadline = time.monotonic() + SHUTDOWN_S
-        clusters = list(self.clusters.values())
-        for cluster in clusters:
+        for cluster in self.clusters.values():
             cluster.terminate("USER_REQUEST", "The EMR stand-in was stopped")
-        for cluster in clusters:
+        for cluster in self.clusters.values():
             cluster.thread.join(max(0.0, deadline - time.monotonic()))
 
     def answer(self, operation: str, asked: JsonObject) -> JsonObject:
@@ -137,7 +134,7 @@ def ask_cluster(cluster: Cluster, operation: str, asked: JsonObject) -> JsonObje
 
 def _page(name: str, found: list[JsonObject], asked: JsonObject) -> JsonObject:
     """Cut a list into pages; a Marker is the id of the last entry seen, so that new entries shift nothing."""
-    ids: list[Any] = [None, *(entry["Id"] for entry in found)]
+    ids: list[str | None] = [None, *(entry["Id"] for entry in found)]
     if asked.get("Marker") not in ids:
         raise ApiError("Invalid marker", "InvalidRequestException")
     rest = found[ids.index(asked.get("Marker")) :]

@@ -50,7 +50,7 @@ class Table:
         if table is None:
             return pa.table({name: pa.array([], pa.string()) for name in names})
         filters = [(name, "=", value) for name, value in partition.items()]
-        return table.to_pyarrow_table(columns=list(names), partitions=filters or None)
+        return table.to_pyarrow_table(columns=list(names), filters=filters or None)
 
     def files(self) -> list[str]:
         """Return the keys of the Parquet files in the current version."""

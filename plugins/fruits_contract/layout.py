@@ -34,12 +34,12 @@ def run_name(dag_run_id: str) -> str:
     """Turn an Airflow run id into a name that Hadoop paths accept.
 
     Hadoop reads ':' as a scheme and '+' turns into a blank in URLs, and Airflow's own run ids hold both. An id that had to be
-    changed gets a digest of the original, so that two different ids never share a folder.
+    changed, or that looks like one that was, gets a digest of the original, so that two different ids never share a folder.
     """
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", dag_run_id).strip("-.")[:100]
-    if plain == dag_run_id:
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", dag_run_id).strip("-._")[:100]
+    if plain == dag_run_id and plain and not re.search(r"-[0-9a-f]{8}$", plain):
         return plain
-    return f"{plain}-{hashlib.sha256(dag_run_id.encode()).hexdigest()[:8]}"
+    return f"{plain or 'run'}-{hashlib.sha256(dag_run_id.encode()).hexdigest()[:8]}"
 
 
 def uri(bucket: str, key: str) -> str:

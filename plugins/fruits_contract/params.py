@@ -35,9 +35,10 @@ class ParamSpec:
         schema = self.schema
         problems = [
             "enum" in schema and value not in schema["enum"] and f"one of {', '.join(map(str, schema['enum']))}",
-            "minimum" in schema and value < schema["minimum"] and f"at least {schema['minimum']}",
-            "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"] and f"more than {schema['exclusiveMinimum']}",
-            "maximum" in schema and value > schema["maximum"] and f"at most {schema['maximum']}",
+            # "not >=" rather than "<": a NaN is within no bounds
+            "minimum" in schema and not value >= schema["minimum"] and f"at least {schema['minimum']}",
+            "exclusiveMinimum" in schema and not value > schema["exclusiveMinimum"] and f"more than {schema['exclusiveMinimum']}",
+            "maximum" in schema and not value <= schema["maximum"] and f"at most {schema['maximum']}",
         ]
         expected = [problem for problem in problems if problem]
         if expected:
