@@ -61,7 +61,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{ports['s3']}",
     }
     command = [
-        *(BIN / "weed", "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-bucket={BUCKET}"),
+        *(str(BIN / "weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-bucket={BUCKET}"),
         *(f"-{name}.port={port}" for name, port in ports.items()),
         *("-webdav=false", "-admin.ui=false", "-master.telemetry=false"),
     ]
@@ -107,7 +107,8 @@ def run_service(folder: Path, environment: dict[str, str]) -> Iterator[Service]:
     }
     command = [sys.executable, "-m", "local.emr", "--port", str(port)]
     command += ["--state", str(folder / "state"), "--spark-conf", str(folder / "conf")]
-    process = subprocess.Popen(command, env=environment, cwd=REPOSITORY)
+    with (folder / "service.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=REPOSITORY)
     url = f"http://127.0.0.1:{port}"
     client = boto3.client(
         "emr",
