@@ -2,14 +2,13 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export IMAGES DROP PARAMS
+export IMAGES DROP PARAMS BUCKET
 
 PYTHON := .venv/bin/python
 UV = uv=$$(python3 local/get_uv.py) &&
 # one make at a time sets up .venv; the second waits and then finds the work done
 SET_UP = mkdir -p .fruits && flock -o .fruits/set-up.lock $(MAKE) --no-print-directory -s
 COMPILE = "$$uv" pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
-DOCS_TEST = tests/docs
 
 ##@ Run it on this machine
 .PHONY: help run up down status env model
@@ -36,18 +35,24 @@ model: .venv-run ## Build the feature extractor from its pinned weights
 	@$(PYTHON) -m bootstrap.extractor
 
 ##@ Develop
-.PHONY: test test-fast check lock clean
+.PHONY: test test-fast check docs release lock clean
 test: .venv-dev ## Run all tests that this machine can
 	$(PYTHON) -m pytest
 
 test-fast: .venv-dev ## Run the tests that need no services
 	$(PYTHON) -m pytest -m "not slow"
 
+docs: .venv-dev ## Write the docs that follow from the code
+	@$(PYTHON) docs/generate.py
+
+release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials
+	@$(PYTHON) -m bootstrap.release --bucket "$$BUCKET"
+
 check: .venv-dev ## Lint, formatting, types, and whether the generated docs are fresh
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	@[ ! -e $(DOCS_TEST) ] || $(PYTHON) -m pytest -q $(DOCS_TEST)
+	$(PYTHON) -m pytest -q tests/docs tests/test_architecture.py
 
 lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements.txt requirements.in

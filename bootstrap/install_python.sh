@@ -74,7 +74,8 @@ find "$target" -mindepth 1 ! -name .installing -delete
 "$uv" venv --quiet --no-project --allow-existing --python 3.11 "$target"
 
 step="install the wheels into $target"
-"$uv" pip install --quiet --no-index --find-links "$wheels" --require-hashes --only-binary :all: \
+# Compiled now, because the user who runs Spark's workers cannot write here and would compile at every start.
+"$uv" pip install --quiet --compile-bytecode --no-index --find-links "$wheels" --require-hashes --only-binary :all: \
   --python "$target/bin/python" -r "$wheels/requirements.txt"
 rm -rf "$target/.cache"  # inside the target, so that uv links files from it rather than copying them
 chmod -R a+rX "$target"

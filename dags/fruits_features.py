@@ -13,8 +13,9 @@ cluster down whatever happened.
 
 **Writes**: `runs/<run>/`, `tables/`, `models/pca/`, `models/current.json`, `logs/`.
 
-**If it fails**: the red task's log ends with the last lines of the step's stderr, or with the findings of `validate`. Nothing is
-published by a failed run; mend the cause and trigger the same drop again. A drop that does not come in the waiting time, or that
+**If it fails**: the red task's log ends with the last lines of the step's stderr, or with the findings of `validate`. A run
+with a failed stage or a red finding publishes nothing: mend the cause and trigger the same drop again. A `publish` that broke
+off is made whole by clearing it. A drop that does not come in the waiting time, or that
 holds nothing new, ends as skipped, without a cluster.
 """
 
@@ -39,10 +40,11 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') }}"
     schedule="0 3 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # More than one, because a run that waits for its drop, deferred, must not keep a person from running another one;
-    # publishing is made for runs at the same time.
+    # More than one, because a run that waits for its drop, deferred, must not keep a person from running another one.
     max_active_runs=4,
-    dagrun_timeout=timedelta(hours=20),
+    # A last resort, longer than all limits of the tasks together: at this one Airflow skips even the teardown, and the
+    # cluster goes down by its own idle time only. A stage that hangs is ended by `stage_limit_s` (settings).
+    dagrun_timeout=timedelta(days=3),
     params={spec.name: Param(spec.default, description=spec.description, **spec.schema) for spec in TRIGGER},
     default_args={"owner": "fruits"},
     tags=["fruits", "features"],
@@ -67,7 +69,8 @@ def fruits_features() -> None:
             asked=dict(context["params"]),
         )
 
-    @task(outlets=[FEATURES], retries=2, retry_delay=timedelta(seconds=30))
+    # One at a time over all runs: whether a row is new or replaces another is decided on what the tables hold just then.
+    @task(outlets=[FEATURES], retries=2, retry_delay=timedelta(seconds=30), max_active_tis_per_dag=1)
     def publish(plan: dict[str, Any]) -> dict[str, Any]:
         """Commit the run's files to the tables, unless a finding is red."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook

@@ -23,7 +23,7 @@ def explain_step(emr: Any, s3: Any, *, bucket: str, cluster: str, step: str) -> 
     if not log:
         reason = emr.describe_cluster(ClusterId=cluster)["Cluster"]["Status"].get("StateChangeReason", {})
         cause = "; ".join(filter(None, [cause, f"cluster: {reason.get('Code', '')} {reason.get('Message', '')}".strip()]))
-    return f"step {step} on cluster {cluster} ended as {status['State']}: {cause or 'EMR gives no reason'}", log
+    return f"step {step} on cluster {cluster} is {status['State']}: {cause or 'EMR gives no reason'}", log
 
 
 def _tail(s3: Any, *, bucket: str, key: str) -> list[str]:

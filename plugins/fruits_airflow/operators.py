@@ -12,15 +12,16 @@ from airflow.providers.amazon.aws.operators.emr import (
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.providers.amazon.aws.utils import validate_execute_complete_event
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 
 from fruits_airflow.failures import explain_step
 from fruits_airflow.settings import Settings
 from fruits_airflow.steps import step
+from fruits_airflow.tables import COLUMNS, Table
 from fruits_contract import layout
 from fruits_contract.manifest import Manifest
 from fruits_contract.params import RunParams
-from fruits_contract.stages import FIT_PCA, PUBLISH, Stage
+from fruits_contract.stages import FIT_PCA, Stage
 
 
 class WaitForDropSensor(S3KeySensor):
@@ -55,7 +56,8 @@ class WaitForDropSensor(S3KeySensor):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:
-            raise AirflowSkipException(f"drop {self.drop} has not come in the waiting time; nothing to do") from error
+            self.log.info("Drop %s has not come in the waiting time: nothing to do", self.drop)
+            raise AirflowSkipException(f"drop {self.drop} has not come") from error
 
 
 class CreateClusterOperator(EmrCreateJobFlowOperator):
@@ -95,7 +97,7 @@ class StageOperator(EmrAddStepsOperator):
 
     def __init__(self, *, stage: Stage, plan: Any, **kwargs: Any) -> None:
         # No retry: Spark has repeated its tasks already, and the same data would fail the same way at the cluster's price.
-        super().__init__(task_id=stage.name, deferrable=True, retries=0, waiter_max_attempts=1_000_000, **kwargs)
+        super().__init__(task_id=stage.name, deferrable=True, retries=0, **kwargs)
         self.stage = stage
         self.plan = plan
 
@@ -103,14 +105,17 @@ class StageOperator(EmrAddStepsOperator):
         """Add the step and defer until it has ended."""
         params = RunParams(**self.plan["params"])
         if self.stage == FIT_PCA and params.mode != "fit":
-            raise AirflowSkipException(f"PCA {params.pca} is used as it is")
-        if S3Hook(self.aws_conn_id).check_for_key(layout.manifest(params.run, PUBLISH), params.bucket):
-            raise AirflowException(
+            self.log.info("No fit: PCA %s is used as it is", params.pca)
+            raise AirflowSkipException(f"PCA {params.pca} is used")
+        settings = Settings.load()
+        if any(Table(params.bucket, key, settings.region).has(params.run) for key in COLUMNS):
+            raise AirflowFailException(
                 f"run {params.run} is published, and its files are part of the tables; "
                 "trigger a new run instead of clearing this one"
             )
         self.steps = [step(self.stage, params)]
-        self.waiter_delay = Settings.load().poll_s
+        self.waiter_delay = settings.poll_s
+        self.waiter_max_attempts = max(1, settings.stage_limit_s // settings.poll_s)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:

@@ -67,7 +67,8 @@ def plan_run(s3: Any, settings: Settings, *, dag_run_id: str, drop: str, asked: 
         raise AirflowFailException("mode=transform, but there is no current PCA for this extractor; use mode=auto or mode=fit")
     is_fit = wanted["mode"] == "fit" or not current
     if not batch and not (is_fit and retained):
-        raise AirflowSkipException(f"nothing new in drop {drop}: all of its {len(photos)} photos are known; no cluster is needed")
+        log.info("Nothing new in drop %s: no cluster is needed", drop)
+        raise AirflowSkipException(f"nothing new in drop {drop}")
 
     params = RunParams(
         bucket=settings.bucket,

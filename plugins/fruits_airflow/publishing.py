@@ -1,22 +1,21 @@
 """Making a run public: refuse it when a finding is red, else commit its files and point to its models, once.
 
-It must not know Airflow's context; `publish_run` is called by the DAG's last task.
+It must not know Airflow's context; `publish_run` is called by the DAG's last task, one at a time.
 """
 
+import json
 import logging
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
-from botocore.exceptions import ClientError
 
-from fruits_airflow.current import make_current
+from fruits_airflow.current import make_current, read_current
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import Table
 from fruits_contract import layout
 from fruits_contract.manifest import Manifest, WrittenFile
 from fruits_contract.params import RunParams
-from fruits_contract.stages import FEATURIZE, PUBLISH, TRANSFORM_PCA, VALIDATE
+from fruits_contract.stages import FEATURIZE, TRANSFORM_PCA, VALIDATE
 
 log = logging.getLogger(__name__)
 
@@ -30,43 +29,55 @@ def publish_run(s3: Any, settings: Settings, params: RunParams) -> dict[str, Any
     Raises
     ------
     AirflowFailException
-        A finding is red: nothing is published. The message holds the findings.
+        A finding is red, or another run has changed what this one was planned on: nothing is published.
     """
     verdict = _manifest(s3, params, VALIDATE.name)
     if verdict.red:
         lines = [f"{finding.check}: {finding.message}" for finding in verdict.red]
         raise AirflowFailException("not published, because validate found:\n  " + "\n  ".join(lines))
+    tables = {key: Table(params.bucket, key, settings.region) for key in (layout.PROJECTED, layout.REJECTS, layout.FEATURES)}
+    if not tables[layout.FEATURES].has(params.run):
+        _check_plan_still_holds(s3, params, tables[layout.FEATURES])
+
     written = _manifest(s3, params, FEATURIZE.name).files
     files = {
         layout.PROJECTED: _manifest(s3, params, TRANSFORM_PCA.name).files,
         layout.REJECTS: _below(written, layout.REJECTS),
         layout.FEATURES: _below(written, layout.FEATURES),
     }
-    for key, group in files.items():
-        is_new = Table(params.bucket, key, settings.region).publish(group, run=params.run)
-        log.info("%s: %s", key, f"{sum(file.rows for file in group)} rows committed" if is_new else "nothing to commit")
+    for key, table in tables.items():
+        is_new = table.publish(files[key], run=params.run)
+        log.info("%s: %s", key, f"{sum(file.rows for file in files[key])} rows committed" if is_new else "nothing to commit")
+    stale = tables[layout.REJECTS].remove(files[layout.FEATURES], drop=params.drop, run=params.run)
+    for key in (layout.FEATURES, layout.PROJECTED):
+        stale += tables[key].remove(files[layout.REJECTS], drop=params.drop, run=params.run)
+    log.info("%s rows of photos that were repaired or broken since are gone", stale)
+
     if params.mode == "fit":
         model = {"model_id": params.pca, "extractor": params.extractor, "run": params.run}
         is_new = make_current(s3, params.bucket, kind="pca", model=model)
         log.info("%s: PCA %s %s", layout.CURRENT_MODELS, params.pca, "is current now" if is_new else "was current already")
-    done = Manifest(
-        stage=PUBLISH,
-        run=params.run,
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=0.0,
-        rows_out=sum(file.rows for file in files[layout.FEATURES]),
-    )
-    try:
-        s3.put_object(
-            Bucket=params.bucket,
-            Key=layout.manifest(params.run, PUBLISH),
-            Body=done.to_json().encode(),
-            IfNoneMatch="*",
+    return {"run": params.run, "drop": params.drop, "pca": params.pca}
+
+
+def _check_plan_still_holds(s3: Any, params: RunParams, features: Table) -> None:
+    """Refuse a run that would leave photos without a projection on the current PCA, because another was published meanwhile."""
+    if params.mode == "transform":
+        current = read_current(s3, params.bucket).pca_of(params.extractor)
+        if current != params.pca:
+            raise AirflowFailException(f"PCA {current} has become current since this run was planned; run the drop again")
+        return
+    planned = json.loads(s3.get_object(Bucket=params.bucket, Key=layout.retained(params.run))["Body"].read())
+    others = _runs(features.files()) - _runs(planned)
+    if others:
+        raise AirflowFailException(
+            f"this fit does not know the photos that were published after it was planned, by {', '.join(sorted(others))}; "
+            "run the drop again"
         )
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 412:
-            raise
-    return {"run": params.run, "drop": params.drop, "pca": params.pca, "features": done.rows_out}
+
+
+def _runs(files: list[str]) -> set[str]:
+    return {layout.partition_values(key)["run"] for key in files}
 
 
 def _manifest(s3: Any, params: RunParams, stage: str) -> Manifest:

@@ -37,6 +37,8 @@ class Settings:
         How long a run waits for its drop before it ends as skipped.
     poll_s
         Seconds between two looks at S3 or EMR while a task is deferred.
+    stage_limit_s
+        How long one stage may take, from adding its step on; then its task fails and the cluster goes down.
     idle_timeout_s
         Idle time after which EMR ends a cluster by itself, should everything else fail; at least 60.
     max_core_nodes
@@ -55,6 +57,7 @@ class Settings:
     node_python: str = "/opt/fruits"
     wait_for_drop_s: int = 6 * 3600
     poll_s: int = 30
+    stage_limit_s: int = 6 * 3600
     idle_timeout_s: int = 900
     max_core_nodes: int = 10
     tags: dict[str, str] = field(default_factory=dict)
@@ -62,8 +65,10 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.region.startswith("eu-"):
             raise InvalidSettings(f"region is {self.region!r}; expected a region of the EU such as eu-north-1 (GDPR)")
-        if self.idle_timeout_s < 60:
+        if not 60 <= self.idle_timeout_s <= 604_800:
             raise InvalidSettings(f"idle_timeout_s is {self.idle_timeout_s}; EMR accepts 60 to 604800")
+        if self.poll_s < 1:
+            raise InvalidSettings(f"poll_s is {self.poll_s}; expected at least 1")
         layout.check_name(self.release, what="release")
 
     @classmethod
@@ -79,6 +84,8 @@ class Settings:
             data: dict[str, Any] = json.loads(text)
         except json.JSONDecodeError as error:
             raise InvalidSettings(f"Airflow Variable {VARIABLE!r} is not JSON: {error}") from error
+        if not isinstance(data, dict):
+            raise InvalidSettings(f"Airflow Variable {VARIABLE!r} is not a JSON object")
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(data) - known):
             raise InvalidSettings(
@@ -86,6 +93,10 @@ class Settings:
             )
         if missing := sorted({"bucket", "region", "release"} - set(data)):
             raise InvalidSettings(f"Airflow Variable {VARIABLE!r} lacks {', '.join(missing)}; see docs/parameters.md")
+        for item in fields(cls):
+            kind = {"subnets": list, "tags": dict}.get(item.name, item.type)
+            if item.name in data and not isinstance(data[item.name], kind):  # type: ignore[arg-type]
+                raise InvalidSettings(f"{item.name} is {data[item.name]!r}; expected {kind}")
         return cls(**{**data, "subnets": tuple(data.get("subnets", ()))})
 
     @classmethod

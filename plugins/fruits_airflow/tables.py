@@ -5,7 +5,7 @@ It must not know what the columns mean; it commits Parquet files that a stage wr
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -58,6 +58,11 @@ class Table:
         prefix = layout.uri(self.bucket, "")
         return sorted(uri.removeprefix(prefix) for uri in table.file_uris()) if table else []
 
+    def has(self, run: str) -> bool:
+        """Say whether the run has been committed to this table."""
+        table = self.open()
+        return table is not None and table.transaction_version(run) is not None
+
     def publish(self, files: Sequence[WrittenFile], *, run: str) -> bool:
         """Commit the files of a run, once, with the run's name as Delta application transaction.
 
@@ -89,6 +94,20 @@ class Table:
                 commit_properties=commit,
             )
         return True
+
+    def remove(self, files: Sequence[WrittenFile], *, drop: str, run: str) -> int:
+        """Delete the rows of other runs whose path is in `files`, which are another table's; return how many there were.
+
+        A photo that was replaced by an unreadable one has no features any more, and a repaired one is no reject any more.
+        """
+        paths = {path for file in files for batch in self._read(file, ["path"]) for path in batch["path"].to_pylist()}
+        rows = self.rows("path", "run", drop=drop)
+        there = zip(rows["path"].to_pylist(), rows["run"].to_pylist(), strict=True)
+        stale = [path for path, of_run in there if path in paths and of_run != run]
+        if table := self.open() if stale else None:
+            where = f"drop = {_quoted([drop])} AND run != {_quoted([run])} AND path IN ({_quoted(set(stale))})"
+            table.delete(where)
+        return len(stale)
 
     @property
     def _partitions(self) -> list[str]:
@@ -135,9 +154,11 @@ class Table:
                     yield batch.select(schema.names).cast(schema)
 
         keys = ["path", *(name for name in self._partitions if name != "run")]
+        # The same again with literals, by which delta-rs leaves all other partitions unread.
+        pruned = [f"old.{name} IN ({_quoted({self._place(file)[name] for file in files})})" for name in keys[1:]]
         table.merge(
             pa.RecordBatchReader.from_batches(schema, batches()),
-            predicate=" AND ".join(f"old.{name} = new.{name}" for name in keys),
+            predicate=" AND ".join([*(f"old.{name} = new.{name}" for name in keys), *pruned]),
             source_alias="new",
             target_alias="old",
             commit_properties=commit,
@@ -149,3 +170,8 @@ class Table:
     def _read(self, file: WrittenFile, names: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         with FsspecStore("s3", region=self.region).open(f"{self.bucket}/{file.key}") as source:
             yield from pq.ParquetFile(source).iter_batches(batch_size=1024, columns=names)
+
+
+def _quoted(values: Iterable[str]) -> str:
+    """Return SQL string literals, separated by commas."""
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(values))

@@ -47,7 +47,7 @@ def uri(bucket: str, key: str) -> str:
     return f"s3://{bucket}/{key}"
 
 
-# ---- raw photos: expire after 13 days
+# ---- raw photos: personal data may be in them
 
 
 def raw_prefix(drop: str) -> str:
@@ -131,7 +131,7 @@ def run_prefix(run: str) -> str:
 
 
 def run_params(run: str) -> str:
-    """Return the key of the parameters that the run was started with."""
+    """Return the key of the parameters that every stage of the run is told (`RunParams`)."""
     return f"runs/{run}/params.json"
 
 

@@ -103,8 +103,12 @@ class RunParams:
 
     Parameters
     ----------
+    bucket, drop, release
+        Where the photos and the code are.
     run
         Name of the run below runs/ (`layout.run_name`).
+    mode
+        fit: `fit_pca` runs, and all retained photos are projected; transform: those of this run only.
     extractor
         sha256 of the feature extractor's file.
     pca

@@ -19,35 +19,32 @@ class Stage:
 FEATURIZE = Stage(
     "featurize",
     "Turns every photo of the batch into 1,280 MobileNetV2 features, or into a reject with a reason.",
-    "runs/<run>/batch.parquet, raw/<drop>/...",
+    "runs/<run>/batch.parquet, raw/<drop>/, models/extractor/",
     "tables/features/drop=<drop>/run=<run>/, tables/rejects/drop=<drop>/run=<run>/",
 )
 FIT_PCA = Stage(
     "fit_pca",
     "Fits the PCA on all retained features and those of this run; runs only when there is no PCA yet or mode=fit.",
-    "tables/features/...",
+    "tables/features/, runs/<run>/retained.json",
     "models/pca/<model_id>/pca.npz, card.json",
 )
 TRANSFORM_PCA = Stage(
     "transform_pca",
     "Projects features on the components of the PCA; of this run, or of all retained features after a fit.",
-    "tables/features/..., models/pca/<model_id>/",
+    "tables/features/, runs/<run>/retained.json, models/pca/<model_id>/",
     "tables/projected/pca=<model_id>/drop=<drop>/run=<run>/",
 )
 VALIDATE = Stage(
     "validate",
     "Checks what the run wrote; its red findings keep the run from being published.",
-    "runs/<run>/*.json, tables/...",
-    "findings in its manifest",
+    "runs/<run>/, tables/, models/pca/<model_id>/card.json",
+    "findings in its manifest, runs/<run>/validate.json",
 )
 REPORT = Stage(
     "report",
     "Draws the run's report and writes the features table a spreadsheet can open.",
-    "runs/<run>/*.json, tables/projected/...",
-    "runs/<run>/report/index.html, report.json, final_features.csv",
+    "runs/<run>/, tables/projected/, tables/rejects/, models/pca/<model_id>/",
+    "runs/<run>/report/{index.html,report.json}, runs/<run>/final_features.csv",
 )
 
 STAGES = (FEATURIZE, FIT_PCA, TRANSFORM_PCA, VALIDATE, REPORT)
-
-# Not a stage: the task that commits a run; it leaves a manifest in the same place, as the sign that the run is in the tables.
-PUBLISH = "publish"

@@ -89,7 +89,7 @@ def _map(points: MapPoints) -> str:
     figure = Figure(figsize=(7, 5.2), layout="constrained")
     axes = figure.subplots()
     varieties = sorted(set(points.labels))
-    colours = mpl.colormaps["nipy_spectral"](np.linspace(0.03, 0.95, max(len(varieties), 1)))
+    colours = mpl.colormaps["nipy_spectral"](np.linspace(0.03, 0.95, len(varieties)))
     labels = np.array(points.labels)
     for variety, colour in zip(varieties, colours, strict=True):
         here = points.xy[labels == variety]

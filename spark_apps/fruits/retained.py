@@ -21,7 +21,7 @@ def own_features(run: StageRun) -> DataFrame:
 def all_features(run: StageRun) -> DataFrame:
     """Return the features of this run and all published ones of the same extractor (`columns.FEATURES` and `drop`).
 
-    A photo that this run featurized anew counts once, with its new features.
+    A photo that this run featurized anew counts once, with its new features; one that it rejected does not count any more.
     """
     own = own_features(run)
     keys = json.loads(run.storage.read(layout.retained(run.params.run)))
@@ -35,7 +35,9 @@ def all_features(run: StageRun) -> DataFrame:
         .filter(F.col("extractor") == run.params.extractor)
         .select(*columns.FEATURES, "drop")
     )
-    return published.join(own.select("path"), on="path", how="left_anti").select(*own.columns).unionByName(own)
+    rejects = run.table(layout.rejects_part(run.params.drop, run.params.run), columns=columns.REJECTS)
+    seen = own.select("path").unionByName(rejects.select("path"))
+    return published.join(F.broadcast(seen), on="path", how="left_anti").select(*own.columns).unionByName(own)
 
 
 def features_to_project(run: StageRun) -> DataFrame:

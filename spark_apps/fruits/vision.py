@@ -42,13 +42,19 @@ def decode(content: bytes, *, size_px: int = SIZE_PX) -> tuple[np.ndarray, int, 
             with Image.open(io.BytesIO(content)) as photo:
                 if photo.width * photo.height > MAX_PIXELS:
                     raise UnreadableImage("too_many_pixels", f"{photo.width} x {photo.height} is over {MAX_PIXELS:,} pixels")
-                upright = ImageOps.exif_transpose(photo).convert("RGB")
+                upright = _rgb(ImageOps.exif_transpose(photo))
     except UnidentifiedImageError as error:
         raise UnreadableImage("not_an_image", f"{len(content)} bytes that begin with {content[:8]!r}") from error
     except Image.DecompressionBombError as error:
         raise UnreadableImage("too_many_pixels", str(error)) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        # Pillow raises all four for damaged data, depending on the format and on where the damage is.
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
+        # Pillow raises all five for damaged data, depending on the format and on where the damage is.
         raise UnreadableImage("truncated", f"{type(error).__name__}: {error}") from error
     resized = upright.resize((size_px, size_px), Image.Resampling.BICUBIC)
     return np.asarray(resized, dtype=np.float32) / np.float32(127.5) - np.float32(1), upright.width, upright.height
+
+
+def _rgb(photo: Image.Image) -> Image.Image:
+    if photo.mode.startswith("I;16"):  # Pillow cuts 16-bit grey off at 255, which makes a white picture of it
+        photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+    return photo.convert("RGB")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from conftest import EVERY_MINUTE, REAL_PHOTOS, Ended, Stack, arrange
 
+from fruits_airflow.tables import COLUMNS
 from fruits_contract import layout
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -70,7 +71,7 @@ def test_the_same_drop_again_ends_without_a_cluster(stack, first):
     again = stack.run("first")
     assert again.state == "success"
     assert again.tasks["plan_batch"] == again.tasks["publish"] == again.tasks["featurize"] == "skipped"
-    assert "nothing new" in again.log("plan_batch")
+    assert "Nothing new in drop first" in again.log("plan_batch")
     assert len(stack.clusters()) == before
 
 
@@ -136,6 +137,17 @@ def test_a_few_broken_photos_are_rejected_with_reasons(stack, first, photos, tmp
     again = stack.run("few-broken")
     assert again.tasks["plan_batch"] == "skipped", "known rejects must not start a cluster again"
     assert len(stack.clusters()) == clusters
+
+    # One broken photo is repaired, one good one breaks: each moves to the other table.
+    repaired = rejects["path"].to_pylist()[0]
+    spoilt = stack.table(layout.FEATURES).rows("path", drop="few-broken")["path"].to_pylist()[0]
+    stack.s3.put_object(Bucket=stack.bucket, Key=repaired, Body=next(iter(photos.values()))[60].read_bytes())
+    stack.s3.put_object(Bucket=stack.bucket, Key=spoilt, Body=b"spoilt")
+    assert stack.run("few-broken", max_reject_ratio=0.5).state == "success"
+    now = {key: stack.table(key).rows("path", drop="few-broken")["path"].to_pylist() for key in COLUMNS}
+    assert sorted(now[layout.FEATURES]) == sorted(now[layout.PROJECTED])
+    assert len(now[layout.FEATURES]) == 400 and len(now[layout.REJECTS]) == 20
+    assert repaired in now[layout.FEATURES] and spoilt in now[layout.REJECTS]
 
 
 def test_too_many_broken_photos_publish_nothing(stack, first, photos, tmp_path):
