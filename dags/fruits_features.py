@@ -13,7 +13,7 @@ cluster down whatever happened.
 
 **Writes**: `runs/<run>/`, `tables/`, `models/pca/`, `models/current.json`, `logs/`.
 
-**If it fails**: the red task's log ends with the last lines of the step's stderr, or with the findings of `validate`. A run
+**If it fails**: the red task's log ends with the last lines that the step printed, or with the findings of `validate`. A run
 with a failed stage or a red finding publishes nothing: mend the cause and trigger the same drop again. A `publish` that broke
 off is made whole by clearing it. A drop that does not come in the waiting time, or that
 holds nothing new, ends as skipped, without a cluster.

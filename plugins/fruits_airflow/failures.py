@@ -1,4 +1,4 @@
-"""Why a step failed, in words a person can act on: the end of its stderr, EMR's own reason, the cluster's state."""
+"""Why a step failed, in words a person can act on: the end of its output, EMR's own reason, the cluster's state."""
 
 import gzip
 from typing import Any
@@ -12,24 +12,32 @@ LOG_WAIT = {"Delay": 5, "MaxAttempts": 24}  # EMR copies a step's log to S3 up t
 
 
 def explain_step(emr: Any, s3: Any, *, bucket: str, cluster: str, step: str) -> tuple[str, list[str]]:
-    """Return one line that names the cause, and the last lines of the step's stderr (empty when there is no log).
+    """Return one line that names the cause, and the last lines of the step's stderr and stdout (none when there is no log).
 
-    `emr` and `s3` are boto3 clients.
+    Both, because spark-submit in client mode puts the JVM's messages on stderr and all that Python prints, a traceback
+    included, on stdout. `emr` and `s3` are boto3 clients.
     """
     status = emr.describe_step(ClusterId=cluster, StepId=step)["Step"]["Status"]
     details = status.get("FailureDetails", {})
-    log = _tail(s3, bucket=bucket, key=layout.step_log(cluster, step, "stderr")) if status["State"] == "FAILED" else []
-    cause = details.get("Message") or details.get("Reason") or status.get("StateChangeReason", {}).get("Message", "")
-    if not log:
+    causes = [details.get("Message") or details.get("Reason") or status.get("StateChangeReason", {}).get("Message", "")]
+    log: list[str] = []
+    if status["State"] == "FAILED":
+        stderr, stdout = (_tail(s3, bucket, layout.step_log(cluster, step, stream)) for stream in ("stderr", "stdout"))
+        log = [*stderr, *stdout]
+        if any(line.startswith("Traceback ") for line in stdout):
+            causes.insert(0, stdout[-1])
+    else:
         reason = emr.describe_cluster(ClusterId=cluster)["Cluster"]["Status"].get("StateChangeReason", {})
-        cause = "; ".join(filter(None, [cause, f"cluster: {reason.get('Code', '')} {reason.get('Message', '')}".strip()]))
-    return f"step {step} on cluster {cluster} is {status['State']}: {cause or 'EMR gives no reason'}", log
+        causes.append(reason and f"cluster: {reason.get('Code', '')} {reason.get('Message', '')}")
+    named = "; ".join(dict.fromkeys(cause for cause in causes if cause)) or "EMR gives no reason"
+    return f"step {step} on cluster {cluster} is {status['State']}: {named}", log
 
 
-def _tail(s3: Any, *, bucket: str, key: str) -> list[str]:
+def _tail(s3: Any, bucket: str, key: str) -> list[str]:
     try:
         s3.get_waiter("object_exists").wait(Bucket=bucket, Key=key, WaiterConfig=LOG_WAIT)
         content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except (WaiterError, ClientError) as error:
         return [f"(s3://{bucket}/{key} cannot be read: {error})"]
-    return gzip.decompress(content).decode(errors="replace").splitlines()[-LINES:]
+    lines = gzip.decompress(content).decode(errors="replace").splitlines()
+    return [line for line in lines if line.strip()][-LINES:]

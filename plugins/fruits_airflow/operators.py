@@ -126,7 +126,7 @@ class StageOperator(EmrAddStepsOperator):
         if event["status"] != "success":
             (step_id,) = event["value"]
             line, log = explain_step(self.hook.conn, s3.conn, bucket=params.bucket, cluster=str(self.job_flow_id), step=step_id)
-            self.log.error("The last lines of the step's stderr:\n%s", "\n".join(log) or "(no log)")
+            self.log.error("The last lines that the step printed:\n%s", "\n".join(log) or "(no log)")
             raise AirflowException(f"{self.stage.name} failed: {line}")
         manifest = Manifest.from_json(s3.read_key(layout.manifest(params.run, self.stage.name), params.bucket))
         self.log.info(

@@ -10,7 +10,7 @@ from fruits_contract.stages import Stage
 def step(stage: Stage, params: RunParams) -> dict[str, Any]:
     """Return the step that runs `stage`, in the form of AddJobFlowSteps.
 
-    The driver runs on the primary node (client mode), so that a traceback ends up in the step's own stderr, where the DAG
+    The driver runs on the primary node (client mode), so that a traceback ends up in the step's own stdout, where the DAG
     reads it; in cluster mode it would lie in a YARN container's log.
     """
     code = [layout.package_zip(params.release), layout.stage_script(params.release, stage.name)]

@@ -1,0 +1,141 @@
+"""The DAG is parsed by Airflow itself and wired so that a cluster never outlives its run and a failure is never green."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from bootstrap import contents
+from fruits_airflow.operators import StageOperator, TerminateClusterOperator, WaitForDropSensor
+from fruits_airflow.settings import Settings
+from fruits_contract.params import TRIGGER, ParamSpec
+from fruits_contract.stages import STAGES
+
+
+@pytest.fixture(scope="module")
+def dagbag() -> DagBag:
+    return DagBag(contents.ROOT / "dags")
+
+
+@pytest.fixture(scope="module")
+def dag(dagbag: DagBag) -> Any:
+    return dagbag.dags["fruits_features"]
+
+
+def names(tasks: Any) -> set[str]:
+    return {task.task_id for task in tasks}
+
+
+def test_airflow_finds_the_dag_and_no_error(dagbag: DagBag) -> None:
+    assert dagbag.import_errors == {}
+    assert "fruits_features" in dagbag.dags
+
+
+def test_every_stage_is_a_task_of_its_name(dag: Any) -> None:
+    stages = {task.task_id: task.stage for task in dag.tasks if isinstance(task, StageOperator)}
+    assert stages == {stage.name: stage for stage in STAGES}
+    others = {"wait_for_drop", "plan_batch", "create_cluster", "terminate_cluster", "publish"}
+    assert names(dag.tasks) - set(stages) == others
+
+
+def test_stages_follow_one_another_as_in_the_stage_table(dag: Any) -> None:
+    order = [task.task_id for task in dag.topological_sort() if isinstance(task, StageOperator)]
+    assert order == [stage.name for stage in STAGES]
+
+
+def test_nothing_costs_money_before_the_batch_is_planned(dag: Any) -> None:
+    upstream = dag.get_task("create_cluster").get_flat_relative_ids(upstream=True)
+    assert upstream == {"wait_for_drop", "plan_batch"}
+
+
+def test_the_cluster_is_set_up_and_torn_down(dag: Any) -> None:
+    create, terminate = dag.get_task("create_cluster"), dag.get_task("terminate_cluster")
+    assert create.is_setup
+    assert terminate.is_teardown
+    assert isinstance(terminate, TerminateClusterOperator)
+    assert "terminate_cluster" in create.downstream_task_ids
+    assert [task.task_id for task in dag.tasks if task.is_setup or task.is_teardown] == ["create_cluster", "terminate_cluster"]
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_every_stage_runs_between_setup_and_teardown(dag: Any, stage: Any) -> None:
+    task = dag.get_task(stage.name)
+    assert "create_cluster" in task.get_flat_relative_ids(upstream=True)
+    assert "terminate_cluster" in task.get_flat_relative_ids(upstream=False)
+    assert "create_cluster" in task.job_flow_id
+
+
+def test_a_failed_teardown_does_not_turn_the_run_red_and_a_failed_publish_does(dag: Any) -> None:
+    terminate, publish = dag.get_task("terminate_cluster"), dag.get_task("publish")
+    assert terminate.on_failure_fail_dagrun is False
+    assert names(dag.leaves) == {"publish", "terminate_cluster"}, "the leaves decide whether a run failed"
+    assert publish.trigger_rule == "all_success"
+    assert not publish.is_teardown
+
+
+def test_nothing_is_published_before_the_last_stage(dag: Any) -> None:
+    assert {stage.name for stage in STAGES} <= dag.get_task("publish").get_flat_relative_ids(upstream=True)
+    assert "report" in dag.get_task("publish").upstream_task_ids
+
+
+def test_only_the_task_after_the_optional_fit_has_another_trigger_rule(dag: Any) -> None:
+    others = {task.task_id: str(task.trigger_rule.value) for task in dag.tasks if task.trigger_rule != "all_success"}
+    assert others == {"transform_pca": "none_failed_min_one_success", "terminate_cluster": "all_done_setup_success"}
+    # With a skipped fit_pca alone upstream there would be no success; featurize is the one.
+    assert dag.get_task("transform_pca").upstream_task_ids >= {"featurize", "fit_pca"}
+
+
+def test_waiting_holds_no_worker(dag: Any) -> None:
+    sensor = dag.get_task("wait_for_drop")
+    assert isinstance(sensor, WaitForDropSensor)
+    assert sensor.deferrable
+    assert not sensor.soft_fail
+    assert all(task.deferrable for task in dag.tasks if isinstance(task, StageOperator | TerminateClusterOperator))
+
+
+def test_a_stage_is_not_repeated_at_the_price_of_a_cluster(dag: Any) -> None:
+    assert {task.task_id: task.retries for task in dag.tasks if isinstance(task, StageOperator)} == {
+        stage.name: 0 for stage in STAGES
+    }
+
+
+def test_it_runs_every_night_and_catches_nothing_up(dag: Any) -> None:
+    assert dag.schedule == "0 3 * * *"
+    assert dag.catchup is False
+    assert dag.max_active_runs == 4, "a run that waits for its drop must not keep a person from another one"
+    assert dag.is_paused_upon_creation in (None, True)
+
+
+def test_the_runs_limit_is_longer_than_those_of_its_tasks(dag: Any) -> None:
+    # At this limit Airflow skips even the teardown.
+    settings = Settings(bucket="photos", region="eu-north-1", release="v1")
+    longest = settings.wait_for_drop_s + len(STAGES) * settings.stage_limit_s
+    assert dag.dagrun_timeout > timedelta(seconds=longest)
+
+
+@pytest.mark.parametrize("spec", TRIGGER, ids=lambda spec: spec.name)
+def test_the_trigger_form_is_the_contracts(dag: Any, spec: ParamSpec) -> None:
+    param = dag.params.get_param(spec.name)
+    assert param.value == spec.default
+    assert param.description == spec.description
+    assert {name: param.schema[name] for name in spec.schema} == spec.schema
+
+
+def test_the_trigger_form_has_nothing_else(dag: Any) -> None:
+    assert list(dag.params) == [spec.name for spec in TRIGGER]
+
+
+@pytest.mark.parametrize("heading", ["What", "When", "Params", "Reads", "Writes", "If it fails"])
+def test_the_doc_says_what_an_operator_asks(dag: Any, heading: str) -> None:
+    assert f"**{heading}**: " in dag.doc_md
+
+
+def test_the_doc_names_every_parameter_and_stage(dag: Any) -> None:
+    for name in [spec.name for spec in TRIGGER] + [stage.name for stage in STAGES]:
+        assert f"`{name}`" in dag.doc_md
+
+
+def test_somebody_owns_it(dag: Any) -> None:
+    assert {task.owner for task in dag.tasks} == {"fruits"}
+    assert dag.tags == {"fruits", "features"}

@@ -1,0 +1,76 @@
+"""A wrong setting is refused by name, before it costs money."""
+
+import json
+from typing import Any
+
+import pytest
+from airflow.sdk import Variable
+
+from fruits_airflow.settings import InvalidSettings, Settings
+from fruits_contract.layout import InvalidName
+
+LEAST: dict[str, Any] = {"bucket": "photos", "region": "eu-north-1", "release": "v1"}
+
+
+def read(**fields: Any) -> Settings:
+    return Settings.from_json(json.dumps(LEAST | fields))
+
+
+def test_bucket_region_and_release_are_enough() -> None:
+    assert read() == Settings(bucket="photos", region="eu-north-1", release="v1")
+
+
+def test_every_field_is_read() -> None:
+    settings = read(subnets=["a", "b"], idle_timeout_s=60, tags={"team": "x"}, max_core_nodes=3)
+    assert (settings.subnets, settings.idle_timeout_s, settings.tags) == (("a", "b"), 60, {"team": "x"})
+    assert settings.max_core_nodes == 3
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "ap-south-1", "eu", "EU-north-1", ""])
+def test_a_region_outside_the_eu_is_refused(region: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"region is '{region}'; expected a region of the EU"):
+        read(region=region)
+
+
+@pytest.mark.parametrize("missing", sorted(LEAST))
+def test_a_missing_field_is_named(missing: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"Airflow Variable 'fruits' lacks {missing}; see docs/"):
+        Settings.from_json(json.dumps({name: value for name, value in LEAST.items() if name != missing}))
+
+
+def test_all_missing_fields_are_named_together() -> None:
+    with pytest.raises(InvalidSettings, match="lacks bucket, region, release"):
+        Settings.from_json("{}")
+
+
+def test_unknown_fields_are_named_with_the_known_ones() -> None:
+    with pytest.raises(InvalidSettings, match="unknown fields buckets, colour; known: bucket, emr_release, "):
+        read(colour="red", buckets=[])
+
+
+def test_what_is_no_json_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match="Airflow Variable 'fruits' is not JSON: Expecting"):
+        Settings.from_json("bucket=photos")
+
+
+@pytest.mark.parametrize("idle_timeout_s", [0, 59])
+def test_an_idle_time_that_emr_refuses_is_refused(idle_timeout_s: int) -> None:
+    with pytest.raises(InvalidSettings, match=f"idle_timeout_s is {idle_timeout_s}; EMR accepts 60 to"):
+        read(idle_timeout_s=idle_timeout_s)
+
+
+def test_a_release_that_cannot_be_part_of_a_key_is_refused() -> None:
+    with pytest.raises(InvalidName, match="release 'a/b' cannot be used"):
+        read(release="a/b")
+
+
+def test_settings_are_loaded_from_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"fruits": json.dumps(LEAST)}
+    monkeypatch.setattr(Variable, "get", lambda key, default: known.get(key, default))
+    assert Settings.load() == read()
+
+
+def test_a_missing_variable_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Variable, "get", lambda key, default: default)
+    with pytest.raises(InvalidSettings, match="there is no Airflow Variable 'fruits'; create it as docs/"):
+        Settings.load()
