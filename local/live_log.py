@@ -61,6 +61,11 @@ class LiveLog:
             self._asked_at = time.monotonic()
         return LogTail(title, self._answer.lines[-count:])
 
+    def ended(self, run: DagRun, task: TaskRun, *, count: int) -> LogTail:
+        """Return the end of Airflow's log of a task that is over: it holds the last words of its step, too."""
+        lines = [line for line in self._api.log(run, task) if not line.startswith("::")]
+        return LogTail(f"{task.task}, Airflow's log", tuple(lines[-count:]))
+
     def _step_logs(self, stage: str) -> list[Path]:
         steps = [
             path.parent

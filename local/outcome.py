@@ -74,7 +74,7 @@ def print_failure(console: Console, run: DagRun, outcome: Outcome, log: LiveLog)
     """Print which tasks failed, the end of their logs, and what the stages found."""
     failed = [task for task in run.tasks if task.state == _FAILED]
     for task in failed:
-        tail = log.of(run, task, count=FAILURE_LINES)
+        tail = log.ended(run, task, count=FAILURE_LINES)
         console.print(f"── {task.task} failed after {task.seconds:.0f} s; the end of {tail.title}:")
         console.print("\n".join(tail.lines))
     console.print("──")

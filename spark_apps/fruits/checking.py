@@ -49,7 +49,7 @@ def check_features(features: DataFrame) -> list[Finding]:
     is_bad: Callable[[Column], Column] = lambda x: F.isnan(x) | (F.abs(x) == F.lit(float("inf")))  # noqa: E731
     vector = F.col("features")
     tests = {
-        "dimension": (F.size(vector) != FEATURES, f"vectors without {FEATURES} numbers"),
+        "dimension": (_size(vector) != FEATURES, f"vectors without {FEATURES} numbers"),
         "finite": (F.exists(vector, is_bad), "vectors with NaN or an infinite value"),
         "all_zero": (F.forall(vector, lambda x: x == 0), "vectors of zeros only"),
     }
@@ -76,7 +76,7 @@ def check_duplicates(features: DataFrame, rejects: DataFrame) -> list[Finding]:
 def check_projected(projected: DataFrame, *, expected: int, k: int) -> list[Finding]:
     """Check that there is one projection of `k` finite numbers for each row that was to be projected."""
     vector = F.col("projected")
-    wrong = (F.size(vector) != k) | F.exists(vector, lambda x: F.isnan(x) | (F.abs(x) == F.lit(float("inf"))))
+    wrong = (_size(vector) != k) | F.exists(vector, lambda x: F.isnan(x) | (F.abs(x) == F.lit(float("inf"))))
     row = projected.select(F.count("*").alias("rows"), F.count_if(wrong).alias("wrong")).first()
     assert row is not None, "an aggregate without groups has one row"
     findings = []
@@ -107,6 +107,11 @@ def check_drift(transform: Manifest, card: PcaCard) -> list[Finding]:
             "refit recommended (trigger a run with mode=fit)",
         )
     ]
+
+
+def _size(vector: Column) -> Column:
+    # The size of NULL is -1, and NULL in ANSI mode, in which no comparison would notice it.
+    return F.coalesce(F.size(vector), F.lit(0))
 
 
 def _some(items: list[str]) -> str:

@@ -6,6 +6,7 @@ It must not read storage or Spark: manifests and arrays in, text out.
 import base64
 import importlib.resources
 import io
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import jinja2
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fruits.models import PcaCard
 from fruits.reduction import Pca
@@ -73,31 +75,39 @@ def _scree(pca: Pca) -> str:
     kept = len(pca.components)
     shown = min(max(2 * kept, 20), int(np.count_nonzero(pca.spectrum > 1e-12)) or 1)
     ranks = np.arange(1, shown + 1)
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    figure = Figure(figsize=(8.5, 3.8), layout="constrained")
     axes = figure.subplots()
-    axes.bar(ranks, pca.spectrum[:shown], color="#9db8d9", label="each component")
-    axes.set(xlabel="component", ylabel="share of the variance")
+    axes.bar(ranks, pca.spectrum[:shown], color="#9db8d9")
+    axes.set(xlabel="component", xlim=(0.3, shown + 0.7))
+    axes.set_ylabel("share of the variance (bars)", color="#3d6494")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     total = axes.twinx()
-    total.plot(ranks, np.cumsum(pca.spectrum)[:shown], color="#2f6b3a", label="cumulative")
+    total.plot(ranks, np.cumsum(pca.spectrum)[:shown], color="#2f6b3a")
     total.axvline(kept, color="#b3261e", linestyle="--")
-    total.annotate(f"k = {kept}: {pca.explained:.1%}", (kept, 0.05), xytext=(6, 0), textcoords="offset points", color="#b3261e")
-    total.set(ylim=(0, 1.02), ylabel="cumulative share")
+    # Beside the line of k, above the bars and below the curve; on the left where the right has no room.
+    side, aligned = (-6, "right") if kept > 0.7 * shown else (6, "left")
+    label, at = f"k = {kept}: {pca.explained:.1%}", (kept, 0.4 * pca.explained)
+    total.annotate(label, at, xytext=(side, 0), textcoords="offset points", horizontalalignment=aligned, color="#b3261e")
+    total.set(ylim=(0, 1.02))
+    total.set_ylabel("cumulative share (line)", color="#2f6b3a")
     return _inline(figure)
 
 
 def _map(points: MapPoints) -> str:
-    figure = Figure(figsize=(7, 5.2), layout="constrained")
+    figure = Figure(figsize=(8.5, 5.6), layout="constrained")
     axes = figure.subplots()
     varieties = sorted(set(points.labels))
     colours = mpl.colormaps["nipy_spectral"](np.linspace(0.03, 0.95, len(varieties)))
     labels = np.array(points.labels)
-    for variety, colour in zip(varieties, colours, strict=True):
+    size = 24 if len(labels) <= 1000 else 9
+    # Neighbours in the legend have nearly the same colour, so they get different shapes.
+    for variety, colour, shape in zip(varieties, colours, itertools.cycle("o^sD")):
         here = points.xy[labels == variety]
-        axes.scatter(here[:, 0], here[:, 1], s=7, color=colour, alpha=0.7, linewidths=0, label=variety)
+        axes.scatter(here[:, 0], here[:, 1], s=size, color=colour, marker=shape, alpha=0.75, linewidths=0, label=variety)
     axes.set(xlabel="component 1", ylabel="component 2")
     axes.set_aspect("equal", adjustable="datalim")
-    if len(varieties) <= 40:
-        figure.legend(loc="outside right upper", fontsize=7, markerscale=2.5, frameon=False)
+    if 0 < len(varieties) <= 40:
+        figure.legend(loc="outside right upper", fontsize=8, markerscale=(36 / size) ** 0.5, frameon=False)
     return _inline(figure)
 
 

@@ -79,6 +79,10 @@ def test_nothing_is_published_before_the_last_stage(dag: Any) -> None:
     assert "report" in dag.get_task("publish").upstream_task_ids
 
 
+def test_runs_publish_one_at_a_time(dag: Any) -> None:
+    assert dag.get_task("publish").max_active_tis_per_dag == 1
+
+
 def test_only_the_task_after_the_optional_fit_has_another_trigger_rule(dag: Any) -> None:
     others = {task.task_id: str(task.trigger_rule.value) for task in dag.tasks if task.trigger_rule != "all_success"}
     assert others == {"transform_pca": "none_failed_min_one_success", "terminate_cluster": "all_done_setup_success"}

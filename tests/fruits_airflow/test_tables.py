@@ -141,6 +141,34 @@ def test_rows_are_those_of_the_partition_asked_for(table: Table, s3: S3Client, b
     assert table.rows("path").num_rows == 3
 
 
+def test_has_says_which_runs_are_in_the_table(table: Table, s3: S3Client, bucket: str) -> None:
+    assert not table.has("r1")
+    table.publish([write(s3, bucket, "r1", ["a"])], run="r1")
+    assert table.has("r1")
+    assert not table.has("r2")
+
+
+def test_removing_takes_the_rows_of_earlier_runs_with_these_paths_and_no_others(table: Table, s3: S3Client, bucket: str) -> None:
+    table.publish([write(s3, bucket, "r1", ["it's", "b"]), write(s3, bucket, "r1", ["it's"], drop="second")], run="r1")
+    table.publish([write(s3, bucket, "r2", ["c"])], run="r2")
+    gone = write(s3, bucket, "r2", ["it's", "c", "new"], part=1)
+    assert table.remove([gone], drop="first", run="r2") == 1
+    rows = table.rows("path", "drop", "run").to_pylist()
+    assert {(row["path"], row["drop"], row["run"]) for row in rows} == {
+        ("b", "first", "r1"),
+        ("c", "first", "r2"),
+        ("it's", "second", "r1"),
+    }
+    before = version(table)
+    assert table.remove([gone], drop="first", run="r2") == 0
+    assert version(table) == before
+
+
+def test_removing_from_a_table_that_is_not_there_removes_nothing(table: Table, s3: S3Client, bucket: str) -> None:
+    assert table.remove([write(s3, bucket, "r1", ["a"])], drop="first", run="r1") == 0
+    assert table.open() is None
+
+
 @pytest.mark.parametrize("is_first", [True, False], ids=["new-table", "old-table"])
 def test_publishers_at_the_same_time_lose_nothing(
     table: Table, s3: S3Client, bucket: str, is_first: bool, monkeypatch: pytest.MonkeyPatch

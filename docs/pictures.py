@@ -1,0 +1,160 @@
+"""Takes the pictures of docs/pictures: the trigger form, a finished run, its report; from one real run in a real browser.
+
+Run as `make pictures`; IMAGES names a folder of photos, without it drawn ones are used. The run has services and a state folder
+of its own. It must not know how a run is made: `local` does that.
+"""
+
+import argparse
+import io
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from fruits_contract import layout
+from local import outcome, services
+from local.run import DAG, run
+from local.services import Services
+from local.state import Places
+
+PICTURES = Path(__file__).resolve().parent / "pictures"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# Only what the pages ask for: the browser's own requests to its maker are off.
+QUIET = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update")
+DROP = "fruits-2026-11"
+PATIENCE_MS = 60_000
+# A larger picture is reduced to 256 colours.
+LARGE_BYTES = 250_000
+GRAPH_WIDTH_PX = 520
+# What lies on top of the graph's nodes; the table's columns of check boxes, map indices, tries and buttons.
+LEFT_OUT = """
+.react-flow__panel,
+tr > :is(:nth-child(1), :nth-child(3), :nth-child(6), :nth-child(9)) { display: none }
+"""
+
+
+def main() -> int:
+    """Make a run and take the three pictures; 1 when the run fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder with one folder of photos per variety")
+    parser.add_argument("--drop", default=DROP, metavar="NAME", help="name that the pictures show (default: %(default)s)")
+    words = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch, _own_services(Path(scratch)) as running:
+        failed = run(running, images=words.images, drop=words.drop, params={"mode": "fit"})
+        if failed:
+            return failed
+        PICTURES.mkdir(exist_ok=True)
+        with _browser() as browser:
+            context = _log_in(browser, running)
+            _save("trigger_form", _trigger_form(context, drop=words.drop))
+            _save("dag", _finished_run(context, run_id := _manual_run(context)))
+            left = outcome.fetch(running.bucket, run_id, into=Path(scratch) / "out")
+            _save("report", _report(browser, left.files[layout.report_page(layout.run_name(run_id))]))
+    return 0
+
+
+@contextmanager
+def _own_services(scratch: Path) -> Iterator[Services]:
+    with services.session(Places(Places.default().cache, scratch / "state")) as running:
+        yield running
+
+
+@contextmanager
+def _browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        raise SystemExit(f"no browser on the PATH; expected one of {', '.join(BROWSERS)} (on Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        # Chromium refuses to start as root with its sandbox; everybody else keeps it.
+        is_sandboxed = os.geteuid() != 0
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET, chromium_sandbox=is_sandboxed)
+        yield browser
+        browser.close()
+
+
+def _log_in(browser: Browser, running: Services) -> BrowserContext:
+    context = browser.new_context(base_url=running.airflow_url, reduced_motion="reduce", viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_label("Username").fill(running.airflow_user)
+    page.get_by_label("Password").fill(running.airflow_password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="Dags")).to_be_visible()
+    return context
+
+
+def _trigger_form(context: BrowserContext, *, drop: str) -> bytes:
+    page = context.new_page()
+    page.set_viewport_size({"width": 1400, "height": 1900})
+    page.goto(f"/dags/{DAG}")
+    # The dialog is 896 wide, half of it air; larger letters are easier to read where the picture is shown small.
+    page.add_style_tag(content="[role=dialog] { zoom: 1.35 }")
+    page.get_by_role("button", name="Trigger Dag").click()
+    form = page.get_by_role("dialog")
+    form.locator("[name=element_drop]").fill(drop)
+    form.get_by_role("combobox", name="mode").click()
+    page.get_by_role("option", name="fit", exact=True).click()
+    # No cursor and no frame around a field
+    form.get_by_role("heading", name="Trigger Dag").click()
+    return form.screenshot(animations="disabled")
+
+
+def _manual_run(context: BrowserContext) -> str:
+    (found,) = context.request.get(f"/api/v2/dags/{DAG}/dagRuns?run_type=manual").json()["dag_runs"]
+    return str(found["dag_run_id"])
+
+
+def _finished_run(context: BrowserContext, run_id: str) -> bytes:
+    page = context.new_page()
+    page.goto(f"/dags/{DAG}/runs/{quote(run_id)}")
+    page.get_by_role("button", name="Show Graph").click()
+    _lay_out_downwards(page)
+    expect(page.get_by_role("heading", name="10 Task Instances")).to_be_visible()
+    return page.screenshot(animations="disabled")
+
+
+def _lay_out_downwards(page: Page) -> None:
+    """Draw the graph from top to bottom in a narrow panel: the ten tasks in a row would be too small to read."""
+    page.get_by_role("button", name="Options").click()
+    page.get_by_role("combobox", name="Graph Direction").click()
+    page.get_by_role("option", name="Top to Bottom").click()
+    page.keyboard.press("Escape")
+    divider = page.get_by_role("separator").bounding_box()
+    assert divider is not None
+    page.mouse.move(divider["x"] + 1, divider["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(GRAPH_WIDTH_PX, divider["y"] + 40, steps=3)
+    page.mouse.up()
+    page.get_by_role("button", name="Fit View").click()
+    page.add_style_tag(content=LEFT_OUT)
+    # A hover waits until the node stands still.
+    page.get_by_test_id("rf__wrapper").get_by_text("terminate_cluster").hover()
+    page.mouse.move(0, 0)
+
+
+def _report(browser: Browser, file: Path) -> bytes:
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.goto(file.as_uri())
+    return page.screenshot(full_page=True)
+
+
+def _save(name: str, png: bytes) -> None:
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    path = PICTURES / f"{name}.png"
+    picture.save(path, optimize=True)
+    if path.stat().st_size > LARGE_BYTES:
+        picture.quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path.name}: {picture.width} x {picture.height}, {path.stat().st_size // 1000} kB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The trigger form as a person meets it: a real browser, from the login to the run that it started."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from conftest import DAG, Stack, arrange
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from fruits_contract.params import MODES, TRIGGER
+from local.airflow_api import AirflowRefused
+
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.browser]
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# Only what the pages ask for: the browser's own requests to its maker are off.
+QUIET = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 60_000
+DROP = "from-the-form"
+PHOTOS_PER_VARIETY = 3
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no browser on the PATH: looked for {', '.join(BROWSERS)}")
+    with sync_playwright() as playwright:
+        # Chromium refuses to start as root with its sandbox; everybody else keeps it.
+        is_sandboxed = os.geteuid() != 0
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET, chromium_sandbox=is_sandboxed)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, stack: Stack) -> Page:
+    """A page of somebody who has logged in through Airflow's own form."""
+    context = browser.new_context(base_url=stack.services.airflow_url, viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    page = context.new_page()
+    page.goto(f"/dags/{DAG}")
+    page.get_by_label("Username").fill(stack.services.airflow_user)
+    page.get_by_label("Password").fill(stack.services.airflow_password)
+    page.get_by_role("button", name="Sign in").click()
+    return page
+
+
+@pytest.fixture
+def form(page: Page) -> Locator:
+    """The trigger form, just opened."""
+    page.goto(f"/dags/{DAG}")
+    page.get_by_role("button", name="Trigger Dag").click()
+    form = page.get_by_role("dialog")
+    expect(field(form, TRIGGER[-1].name)).to_be_visible()
+    return form
+
+
+def field(form: Locator, name: str) -> Locator:
+    """The row of one parameter: label, input and explanation."""
+    return form.get_by_role("group").filter(has=form.page.locator(f"[name=element_{name}]"))
+
+
+def box(form: Locator, name: str) -> Locator:
+    return form.locator(f"input[name=element_{name}]")
+
+
+def press_trigger(form: Locator) -> tuple[int, dict]:
+    """Submit the form; return the status and the body of the API's answer."""
+    is_answer = lambda answer: answer.request.method == "POST" and answer.url.endswith(f"/dags/{DAG}/dagRuns")  # noqa: E731
+    with form.page.expect_response(is_answer) as answer:
+        form.get_by_role("button", name="Trigger", exact=True).click()
+    return answer.value.status, answer.value.json()
+
+
+def manual_runs(stack: Stack) -> set[str]:
+    return {run["dag_run_id"] for run in stack._runs(DAG) if run["run_type"] == "manual"}
+
+
+def test_the_form_explains_every_parameter(form):
+    for spec in TRIGGER:
+        expect(field(form, spec.name)).to_contain_text(spec.name)
+        expect(field(form, spec.name)).to_contain_text(spec.description)
+
+
+def test_mode_is_chosen_from_its_three_values(form):
+    form.get_by_role("combobox", name="mode").click()
+    expect(form.page.get_by_role("option")).to_have_text(MODES)
+
+
+def test_a_variance_above_its_maximum_is_brought_back_to_it_before_it_is_sent(stack, form):
+    box(form, "variance").fill("2")
+    box(form, "variance").press("Tab")
+    expect(box(form, "variance")).to_have_value("1")
+    with pytest.raises(AirflowRefused, match="variance: 2 is greater than the maximum of 1"):
+        stack.api.trigger(DAG, {"variance": 2})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("variance", "0", "Invalid input for param variance: 0 is less than or equal to the minimum of 0"),
+        ("drop", "my photos", "Invalid input for param drop: 'my photos' does not match"),
+    ],
+)
+def test_a_value_out_of_bounds_starts_no_run_and_the_form_says_why(stack, form, name, value, reason):
+    before = manual_runs(stack)
+    box(form, name).fill(value)
+    status, _ = press_trigger(form)
+    assert status == 400
+    expect(form.get_by_text(reason)).to_be_visible()
+    expect(box(form, name)).to_have_value(value)
+    assert manual_runs(stack) == before
+
+
+def test_a_run_started_from_the_form_becomes_a_success(stack: Stack, form, page, photos, tmp_path: Path):
+    chosen = {name: files[20 : 20 + PHOTOS_PER_VARIETY] for name, files in photos.items()}
+    stack.upload(arrange(tmp_path, chosen), DROP)
+    box(form, "drop").fill(DROP)
+    status, answer = press_trigger(form)
+    assert status == 200, answer
+    expect(form).to_be_hidden()
+    run_id = answer["dag_run_id"]
+
+    ended = stack.wait(DAG, run_id)
+
+    assert ended.state == "success"
+    run = stack.api._ask("GET", f"/dags/{DAG}/dagRuns/{run_id}")
+    assert run["conf"] == {spec.name: spec.default for spec in TRIGGER} | {"drop": DROP}
+    assert run["triggering_user_name"] == stack.services.airflow_user
+    assert ended.manifest("featurize")["rows_in"] == PHOTOS_PER_VARIETY * len(photos)
+    page.goto(f"/dags/{DAG}/runs/{quote(run_id)}")
+    expect(page.get_by_role("heading", name=run_id)).to_be_visible()
+    expect(page.get_by_test_id("state-badge").filter(has_text="Success").first).to_be_visible()
+    expect(page.get_by_role("row", name="publish Success")).to_be_visible()

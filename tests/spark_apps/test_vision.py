@@ -1,0 +1,186 @@
+"""Every readable photo becomes the extractor's input; every other one is refused with a reason."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fruits import vision
+from fruits.errors import UnreadableImage
+from fruits.vision import decode
+
+
+def scene(width: int = 60, height: int = 40) -> Image.Image:
+    """A photo without any symmetry: red grows to the right, green downwards, and one corner is blue."""
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    pixels[..., 0] = np.linspace(0, 255, width)[None, :]
+    pixels[..., 1] = np.linspace(0, 200, height)[:, None]
+    pixels[: height // 4, : width // 4, 2] = 255
+    return Image.fromarray(pixels)
+
+
+def encode(photo: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    content = io.BytesIO()
+    photo.save(content, kind, **options)
+    return content.getvalue()
+
+
+def reason(content: bytes) -> str:
+    with pytest.raises(UnreadableImage) as refused:
+        decode(content)
+    assert str(refused.value)
+    return refused.value.reason
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("size", [(60, 40), (1, 1), (1, 300), (500, 3)])
+def test_a_photo_becomes_a_square_of_float32_in_minus_1_to_1(kind: str, size: tuple[int, int]) -> None:
+    image, width, height = decode(encode(scene(*size), kind))
+    assert image.shape == (224, 224, 3)
+    assert image.dtype == np.float32
+    assert image.min() >= -1
+    assert image.max() <= 1
+    assert (width, height) == size
+
+
+def test_black_is_minus_1_and_white_is_1() -> None:
+    assert (decode(encode(Image.new("RGB", (9, 9), "black"), "PNG"))[0] == -1).all()
+    assert (decode(encode(Image.new("RGB", (9, 9), "white"), "PNG"))[0] == 1).all()
+
+
+def test_channels_are_red_green_blue() -> None:
+    image, _, _ = decode(encode(Image.new("RGB", (9, 9), (255, 0, 51)), "PNG"))
+    assert image[0, 0] == pytest.approx([1, -1, -0.6], abs=1e-6)
+
+
+def test_another_size_can_be_asked_for() -> None:
+    assert decode(encode(scene()), size_px=32)[0].shape == (32, 32, 3)
+
+
+def test_resized_as_pillow_does_by_default() -> None:
+    photo = scene()
+    expected = np.asarray(photo.resize((224, 224)), dtype=np.float32) / 127.5 - 1
+    assert np.abs(decode(encode(photo, "PNG"))[0] - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("L", "JPEG"), ("L", "PNG"), ("1", "PNG"), ("I;16", "PNG"), ("P", "PNG"), ("P", "GIF"), ("RGBA", "PNG"), ("LA", "PNG")],
+)
+def test_other_colour_modes_become_rgb(mode: str, kind: str) -> None:
+    grey = scene().convert("L")
+    photo = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    image, width, height = decode(encode(photo, kind))
+    assert image.shape == (224, 224, 3)
+    assert (width, height) == photo.size
+    assert image.std() > 0.1, "the picture is gone"
+
+
+def test_grey_has_three_equal_channels() -> None:
+    image, _, _ = decode(encode(scene().convert("L"), "PNG"))
+    assert (image == image[..., :1]).all()
+
+
+def test_16_bit_grey_looks_like_8_bit_grey() -> None:
+    grey = np.asarray(scene().convert("L"))
+    deep, _, _ = decode(encode(Image.fromarray(grey.astype(np.uint16) * 257), "PNG"))
+    plain, _, _ = decode(encode(Image.fromarray(grey), "PNG"))
+    assert np.abs(deep - plain).mean() < 0.02
+
+
+def test_cmyk_looks_like_its_rgb() -> None:
+    cmyk, _, _ = decode(encode(scene().convert("CMYK"), quality=95))
+    rgb, _, _ = decode(encode(scene(), quality=95))
+    assert np.abs(cmyk - rgb).mean() < 0.05
+
+
+def test_a_palette_keeps_its_colours() -> None:
+    photo = Image.new("RGB", (9, 9), (255, 0, 0)).convert("P", palette=Image.Palette.ADAPTIVE)
+    assert decode(encode(photo, "PNG"))[0][5, 5] == pytest.approx([1, -1, -1], abs=0.02)
+
+
+ROTATED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("orientation", ROTATED)
+def test_a_photo_is_turned_upright_as_its_exif_says(orientation: int) -> None:
+    upright = scene()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = encode(upright.transpose(ROTATED[orientation]), exif=exif, quality=95)
+    with Image.open(io.BytesIO(turned)) as stored:
+        assert stored.getexif()[0x0112] == orientation
+    image, width, height = decode(turned)
+    expected, _, _ = decode(encode(upright, quality=95))
+    assert (width, height) == upright.size
+    assert np.abs(image - expected).mean() < 0.03
+
+
+def test_no_bytes_are_empty() -> None:
+    assert reason(b"") == "empty"
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\0" * 4096, b"<html></html>", b"%PDF-1.7\n" * 50])
+def test_other_data_is_not_an_image(content: bytes) -> None:
+    assert reason(content) == "not_an_image"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.75, 0.95])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_photo_cut_off_is_truncated(kind: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    content = encode(Image.fromarray(noise), kind)
+    assert reason(content[: int(share * len(content))]) == "truncated"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.97])
+def test_a_real_photo_cut_off_is_truncated(reference_photos: Path, share: float) -> None:
+    content = next(iter(sorted((reference_photos / "Cherry 3").glob("*.jpg")))).read_bytes()
+    decode(content)
+    assert reason(content[: int(share * len(content))]) == "truncated"
+
+
+DAMAGEABLE = {kind: encode(scene(), kind) for kind in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")}
+
+
+@given(st.sampled_from(sorted(DAMAGEABLE)), st.integers(0, 5000), st.binary(min_size=1, max_size=8))
+@example("AVIF", len(DAMAGEABLE["AVIF"]) // 2, b"\0" * 8)
+def test_damage_anywhere_is_a_reason_or_a_picture_and_never_another_error(kind: str, place: int, damage: bytes) -> None:
+    content = bytearray(DAMAGEABLE[kind])
+    place %= len(content)
+    content[place : place + len(damage)] = damage
+    try:
+        image, _, _ = decode(bytes(content))
+    except UnreadableImage as error:
+        assert error.reason in {"not_an_image", "truncated", "too_many_pixels"}
+    else:
+        assert np.isfinite(image).all()
+
+
+def test_a_photo_over_the_limit_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vision, "MAX_PIXELS", 60 * 40)
+    decode(encode(scene(60, 40)))
+    cut = encode(scene(61, 40))[:-50]
+    assert reason(cut) == "too_many_pixels"
+
+
+def test_pillows_own_limit_has_the_same_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert reason(encode(scene())) == "too_many_pixels"
+
+
+def test_the_limit_is_below_pillows_own() -> None:
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert vision.MAX_PIXELS <= 2 * Image.MAX_IMAGE_PIXELS
