@@ -35,15 +35,22 @@ model: .venv-run ## Build the feature extractor from its pinned weights
 	@$(PYTHON) -m bootstrap.extractor
 
 ##@ Develop
-.PHONY: test test-fast check docs release lock clean
+.PHONY: test test-fast test-spark4 check docs pictures release lock clean
 test: .venv-dev ## Run all tests that this machine can
 	$(PYTHON) -m pytest
 
 test-fast: .venv-dev ## Run the tests that need no services
 	$(PYTHON) -m pytest -m "not slow"
 
+test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
+	@$(SET_UP) .venv-spark4/.stamp
+	.venv-spark4/bin/python -m pytest -m spark4 tests/spark_apps
+
 docs: .venv-dev ## Write the docs that follow from the code
 	@$(PYTHON) docs/generate.py
+
+pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
+	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"}
 
 release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials
 	@$(PYTHON) -m bootstrap.release --bucket "$$BUCKET"
@@ -58,10 +65,11 @@ lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements.txt requirements.in
 	@$(UV) $(COMPILE) -o requirements-dev.txt requirements-dev.in
 	@$(UV) $(COMPILE) -o bootstrap/requirements.txt bootstrap/requirements.in
+	@$(UV) $(COMPILE) -o requirements-spark4.txt requirements-spark4.in
 
 clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
-	rm -rf .venv .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-spark4 .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # ---- set-up: a stamp says which set .venv holds. The run set is only added to what is there, so that `make run` never removes what
 # the dev set, or somebody else's set-up, put beside it; the dev set is made exactly.
@@ -78,5 +86,10 @@ clean: ## Stop the services, then delete .venv, .fruits and out with all results
 .venv/.dev.stamp: requirements.txt requirements-dev.txt
 	@$(IN_VENV) sync --require-hashes requirements.txt requirements-dev.txt 1>&2
 	@touch .venv/.run.stamp $@
+
+.venv-spark4/.stamp: requirements-spark4.txt
+	@$(UV) { [ -x .venv-spark4/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-spark4; } && \
+	  VIRTUAL_ENV="$(CURDIR)/.venv-spark4" "$$uv" pip sync --require-hashes requirements-spark4.txt 1>&2
+	@touch $@
 
 IN_VENV = $(UV) { [ -x $(PYTHON) ] || "$$uv" venv --clear --python 3.11 .venv; } && VIRTUAL_ENV="$(CURDIR)/.venv" "$$uv" pip

@@ -88,7 +88,7 @@ def _log_in(browser: Browser, running: Services) -> BrowserContext:
     page.get_by_label("Username").fill(running.airflow_user)
     page.get_by_label("Password").fill(running.airflow_password)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("link", name="Dags")).to_be_visible()
+    expect(page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
     return context
 
 

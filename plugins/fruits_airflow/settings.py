@@ -9,6 +9,8 @@ from airflow.sdk import Variable
 from fruits_contract import layout
 
 VARIABLE = "fruits"
+# eu-west-2 is in London and eu-central-2 in Zurich: Europe, but not the EU.
+EU_REGIONS = ("eu-north-1", "eu-central-1", "eu-west-1", "eu-west-3", "eu-south-1", "eu-south-2")
 
 
 class InvalidSettings(ValueError):
@@ -63,8 +65,8 @@ class Settings:
     tags: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.region.startswith("eu-"):
-            raise InvalidSettings(f"region is {self.region!r}; expected a region of the EU such as eu-north-1 (GDPR)")
+        if self.region not in EU_REGIONS:
+            raise InvalidSettings(f"region is {self.region!r}; expected a region in the EU (GDPR): {', '.join(EU_REGIONS)}")
         if not 60 <= self.idle_timeout_s <= 604_800:
             raise InvalidSettings(f"idle_timeout_s is {self.idle_timeout_s}; EMR accepts 60 to 604800")
         if self.poll_s < 1:

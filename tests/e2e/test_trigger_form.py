@@ -13,9 +13,15 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from fruits_contract.params import MODES, TRIGGER
 from local.airflow_api import AirflowRefused
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.browser]
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.e2e,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason=f"no browser on the PATH: looked for {', '.join(BROWSERS)}"),
+]
+
 # Only what the pages ask for: the browser's own requests to its maker are off.
 QUIET = (
     "--disable-gpu",
@@ -32,13 +38,10 @@ PHOTOS_PER_VARIETY = 3
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser on the PATH: looked for {', '.join(BROWSERS)}")
     with sync_playwright() as playwright:
         # Chromium refuses to start as root with its sandbox; everybody else keeps it.
         is_sandboxed = os.geteuid() != 0
-        browser = playwright.chromium.launch(executable_path=program, args=QUIET, chromium_sandbox=is_sandboxed)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET, chromium_sandbox=is_sandboxed)
         yield browser
         browser.close()
 
@@ -54,6 +57,7 @@ def page(browser: Browser, stack: Stack) -> Page:
     page.get_by_label("Username").fill(stack.services.airflow_user)
     page.get_by_label("Password").fill(stack.services.airflow_password)
     page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Trigger Dag")).to_be_visible()
     return page
 
 
