@@ -17,7 +17,6 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from fruits_airflow.failures import explain_step
 from fruits_airflow.settings import Settings
 from fruits_airflow.steps import step
-from fruits_airflow.tables import COLUMNS, Table
 from fruits_contract import layout
 from fruits_contract.manifest import Manifest
 from fruits_contract.params import RunParams
@@ -103,6 +102,9 @@ class StageOperator(EmrAddStepsOperator):
 
     def execute(self, context: Context) -> Any:
         """Add the step and defer until it has ended."""
+        # Here, because it loads deltalake and pyarrow, and this module is read with every parse of a DAG.
+        from fruits_airflow.tables import COLUMNS, Table
+
         params = RunParams(**self.plan["params"])
         if self.stage == FIT_PCA and params.mode != "fit":
             self.log.info("No fit: PCA %s is used as it is", params.pca)
