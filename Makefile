@@ -50,7 +50,7 @@ docs: .venv-dev ## Write the docs that follow from the code
 	@$(PYTHON) docs/generate.py
 
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
-	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"}
+	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
 
 release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials
 	@$(PYTHON) -m bootstrap.release --bucket "$$BUCKET"

@@ -24,7 +24,7 @@ from local.upload import upload_drop
 DAG = "fruits_features"
 EVERY_MINUTE = "fruits_features_every_minute"
 REAL_PHOTOS = REPO.parent / "shared" / "fruits-360"
-RUN_LIMIT_S = 600
+RUN_LIMIT_S = 1200
 
 
 @dataclass(frozen=True)
