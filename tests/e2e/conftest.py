@@ -148,6 +148,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         with services.session(Places(REPO / ".fruits" / "cache", state)) as running:
             os.environ.update(running.env)
+            boto3.setup_default_session()  # the one of earlier tests keeps their keys
             yield Stack(running)
     finally:
         os.environ.clear()

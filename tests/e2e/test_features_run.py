@@ -192,7 +192,7 @@ def test_a_step_that_fails_says_why_and_the_same_drop_succeeds_after_repair(stac
 
 def test_a_release_that_is_not_there_is_named_before_a_cluster_starts(stack, first):
     clusters = len(stack.clusters())
-    ended = stack.run("second", release="never-built", mode="fit")
+    ended = stack.run("first", release="never-built", mode="fit")
     assert ended.state == "failed"
     assert f"release 'never-built' is not in s3://{stack.bucket}/code/" in ended.log("plan_batch")
     assert len(stack.clusters()) == clusters
