@@ -153,6 +153,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     finally:
         os.environ.clear()
         os.environ.update(environment)
+        boto3.setup_default_session()
         patch.undo()
 
 
