@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import EVERY_MINUTE, REAL_PHOTOS, Ended, Stack, arrange
 
 from fruits_airflow.tables import COLUMNS
 from fruits_contract import layout
+from tests.e2e.embedded_stack import EVERY_MINUTE, REAL_PHOTOS, Ended, Stack, arrange
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 

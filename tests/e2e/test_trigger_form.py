@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from conftest import DAG, Stack, arrange
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from fruits_contract.params import MODES, TRIGGER
 from local.airflow_api import AirflowRefused
+from tests.e2e.embedded_stack import DAG, Stack, arrange
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)

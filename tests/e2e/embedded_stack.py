@@ -1,0 +1,176 @@
+"""One whole embedded default for all end-to-end tests: real S3, real EMR protocol, real Spark, all four processes of Airflow."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from bootstrap.release import publish_release
+from fruits_airflow.tables import Table
+from fruits_contract import layout
+from local import airflow, services
+from local.airflow_api import AirflowApi, DagRun
+from local.images import draw
+from local.state import REPO, Places
+from local.upload import upload_drop
+
+DAG = "fruits_features"
+EVERY_MINUTE = "fruits_features_every_minute"
+REAL_PHOTOS = REPO.parent / "shared" / "fruits-360"
+RUN_LIMIT_S = 1200
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A DAG run that is over."""
+
+    dag_run: DagRun
+    run: str
+    stack: "Stack"
+
+    @property
+    def state(self) -> str:
+        return self.dag_run.state
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        return {task.task: task.state for task in self.dag_run.tasks}
+
+    def log(self, name: str) -> str:
+        (task,) = (task for task in self.dag_run.tasks if task.task == name)
+        return "\n".join(self.stack.api.log(self.dag_run, task))
+
+    def manifest(self, stage: str) -> Any:
+        return json.loads(self.stack.read(layout.manifest(self.run, stage)))
+
+
+class Stack:
+    """The running services, in the words of the tests."""
+
+    def __init__(self, running: services.Services) -> None:
+        self.services = running
+        self.bucket = running.bucket
+        self.s3 = boto3.client("s3")
+        self.emr = boto3.client("emr")
+        self.api = AirflowApi(running.airflow_url, user=running.airflow_user, password=running.airflow_password)
+        self.release = publish_release(self.bucket, say=print).release
+        self.deploy()
+        self._until(lambda: self.api.has_dag(DAG) and self.api.has_dag(EVERY_MINUTE), limit_s=180)
+        self.pause(DAG, is_paused=False)
+
+    def deploy(self, **settings: object) -> None:
+        """Write the Airflow Variable, with further settings."""
+        values = {
+            "bucket": self.bucket,
+            "region": "eu-north-1",
+            "release": self.release,
+            "node_python": str(self.services.places.node),
+            "wait_for_drop_s": 30,
+            "poll_s": 1,
+        }
+        self.api.write_variable("fruits", json.dumps(values | settings))
+
+    def upload(self, folder: Path, drop: str) -> int:
+        return upload_drop(folder, bucket=self.bucket, drop=drop).photos
+
+    def run(self, drop: str | None, **params: object) -> Ended:
+        """Trigger the DAG and wait until the run is over."""
+        conf = params | ({"drop": drop} if drop else {})
+        return self.wait(DAG, self.api.trigger(DAG, conf))
+
+    def wait(self, dag: str, dag_run_id: str) -> Ended:
+        order = self.api.task_order(dag)
+        self._until(lambda: self.api.dag_run(dag, dag_run_id, order=order).is_over, limit_s=RUN_LIMIT_S)
+        return Ended(self.api.dag_run(dag, dag_run_id, order=order), layout.run_name(dag_run_id), self)
+
+    def pause(self, dag: str, *, is_paused: bool) -> None:
+        self.api._ask("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
+
+    def next_run(self, dag: str) -> str:
+        """Wait until the scheduler has made a run of the DAG, and return its id."""
+        self._until(lambda: self._runs(dag), limit_s=150)
+        return str(self._runs(dag)[0]["dag_run_id"])
+
+    def _runs(self, dag: str) -> list[dict[str, Any]]:
+        return list(self.api._ask("GET", f"/dags/{dag}/dagRuns")["dag_runs"])
+
+    def read(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def keys(self, prefix: str) -> dict[str, str]:
+        """Return the ETag of every object below `prefix`."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
+
+    def table(self, key: str) -> Table:
+        return Table(self.bucket, key, "eu-north-1")
+
+    def published(self) -> dict[str, str]:
+        """Return the ETag of everything that makes up the published state: logs and files of the tables, current.json."""
+        files = {file for key in (layout.FEATURES, layout.PROJECTED, layout.REJECTS) for file in self.table(key).files()}
+        everything = self.keys("tables/") | self.keys(layout.CURRENT_MODELS)
+        return {
+            key: etag for key, etag in everything.items() if key in files or "_delta_log/" in key or key.startswith("models/")
+        }
+
+    def clusters(self) -> list[dict[str, Any]]:
+        return self.emr.list_clusters()["Clusters"]
+
+    def cluster_of(self, ended: Ended) -> dict[str, Any]:
+        (found,) = (cluster for cluster in self.clusters() if cluster["Name"] == f"fruits {ended.run}")
+        return found
+
+    @staticmethod
+    def _until(condition: Callable[[], Any], *, limit_s: float) -> None:
+        Retrying(stop=stop_after_delay(limit_s), wait=wait_fixed(1), retry=retry_if_result(lambda done: not done))(condition)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The services, up for the session, with a second copy of the DAG that is scheduled every minute (paused)."""
+    state = tmp_path_factory.mktemp("state")
+    dags = tmp_path_factory.mktemp("dags")
+    source = (REPO / "dags" / f"{DAG}.py").read_text()
+    (dags / f"{DAG}.py").write_text(source)
+    (dags / f"{EVERY_MINUTE}.py").write_text(source.replace("0 3 * * *", "* * * * *").replace(f"{DAG}()", f"{EVERY_MINUTE}()"))
+
+    patch = pytest.MonkeyPatch()
+    settings = airflow.settings
+    patch.setattr(airflow, "settings", lambda *a, **k: {**settings(*a, **k), "AIRFLOW__CORE__DAGS_FOLDER": str(dags)})
+    environment = dict(os.environ)
+    try:
+        with services.session(Places(REPO / ".fruits" / "cache", state)) as running:
+            os.environ.update(running.env)
+            boto3.setup_default_session()  # the one of earlier tests keeps their keys
+            yield Stack(running)
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        boto3.setup_default_session()
+        patch.undo()
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """Photos by variety, at least 75 of each: the real ones where they are, else drawn ones."""
+    root = REAL_PHOTOS
+    if not root.is_dir():
+        root = tmp_path_factory.mktemp("drawn")
+        draw(root)
+    return {folder.name: sorted(folder.glob("*.jpg")) for folder in sorted(root.iterdir()) if folder.is_dir()}
+
+
+def arrange(folder: Path, photos: dict[str, Sequence[Path]]) -> Path:
+    """Copy photos into a folder-per-variety tree and return it."""
+    for variety, files in photos.items():
+        (folder / variety).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.copy(file, folder / variety / file.name)
+    return folder
