@@ -36,3 +36,8 @@ def extractor() -> export.Extractor:
     if export.find() is None and importlib.util.find_spec("tensorflow") is None:
         pytest.skip("there is no extractor, and this environment has no TensorFlow to export it: run `make model` first")
     return export.ensure()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the end-to-end tests last: their stack sets the environment of this process for as long as it is up."""
+    items.sort(key=lambda item: "e2e" in item.keywords)
