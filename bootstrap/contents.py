@@ -18,6 +18,7 @@ _PACKAGED = {".py", ".html", ".css", ".js", ".svg", ".json"}
 _PACKAGES = ("spark_apps/fruits", "plugins/fruits_contract")
 _INSTALLER = "bootstrap/install_python.sh"
 REQUIREMENTS = "bootstrap/requirements.txt"
+REQUIREMENTS_TENSORFLOW = "bootstrap/requirements-tensorflow.txt"
 
 
 class MissingSource(RuntimeError):
@@ -32,13 +33,15 @@ class Contents:
     files: dict[str, bytes]
 
 
-def collect(extractor: str, *, root: Path = ROOT) -> Contents:
+def collect(extractor: str, *, root: Path = ROOT, requirements: str = REQUIREMENTS) -> Contents:
     """Read a release from the source tree.
 
     Parameters
     ----------
     extractor
         Digest of the feature extractor; part of the id, because the stages' results depend on it.
+    requirements
+        What the nodes' Python has: `REQUIREMENTS` or `REQUIREMENTS_TENSORFLOW`.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def collect(extractor: str, *, root: Path = ROOT) -> Contents:
     scripts = {stage.name: _read(root / "spark_apps" / f"{stage.name}.py") for stage in stages.STAGES}
     installer = _read(root / _INSTALLER)
     parts = packages | {f"{name}.py": content for name, content in scripts.items()}
-    parts |= {_INSTALLER: installer, REQUIREMENTS: _read(root / REQUIREMENTS), "extractor": extractor.encode()}
+    parts |= {_INSTALLER: installer, "requirements": _read(root / requirements), "extractor": extractor.encode()}
     release = _digest(parts)
     files = {layout.package_zip(release): _zip(packages), layout.bootstrap_script(release): installer}
     files |= {layout.stage_script(release, name): content for name, content in scripts.items()}

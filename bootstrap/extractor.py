@@ -1,6 +1,7 @@
 """Exports the feature extractor: MobileNetV2 without its classification layer as one .tflite file named by its sha256.
 
-Run as `python -m bootstrap.extractor`. It must not know about buckets: `bootstrap.release` uploads what lies here.
+The same network in Keras's format lies beside it. Run as `python -m bootstrap.extractor`. It must not know about buckets:
+`bootstrap.release` uploads what lies here.
 """
 
 import argparse
@@ -42,12 +43,17 @@ class Extractor:
         """Return where the file lies."""
         return folder / f"{self.digest}.tflite"
 
+    def keras_path(self, folder: Path = FOLDER) -> Path:
+        """Return where the same network in Keras's format lies, for the reference engine."""
+        return folder / f"{self.digest}.keras"
+
 
 def find(folder: Path = FOLDER) -> Extractor | None:
     """Return the extractor that lies in `folder`, or None when there is none, an unfinished or an altered one."""
     try:
         known = Extractor(**json.loads((folder / CARD).read_text()))
         content = known.path(folder).read_bytes()
+        known.keras_path(folder).stat()
     except (FileNotFoundError, json.JSONDecodeError, TypeError):
         return None
     return known if hashlib.sha256(content).hexdigest() == known.digest else None
@@ -78,6 +84,7 @@ def _export(folder: Path) -> Extractor:
     say(f"weights from {source}, tensor digest as expected; exporting")
     with _native_logs_kept():
         content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+        keras = _in_keras_format(model)
     say("checking the export")
     with _native_logs_kept():
         check_export(content)
@@ -90,9 +97,17 @@ def _export(folder: Path) -> Extractor:
     )
     folder.mkdir(parents=True, exist_ok=True)
     _write(made.path(folder), content)
+    _write(made.keras_path(folder), keras)
     _write(folder / CARD, (json.dumps(asdict(made), indent=1) + "\n").encode())
     say(f"{len(content):,} bytes exported")
     return made
+
+
+def _in_keras_format(model: Any) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "extractor.keras"
+        model.save(path)
+        return path.read_bytes()
 
 
 def check_export(content: bytes) -> None:

@@ -29,19 +29,22 @@ _CODE = layout.release_prefix("any").removesuffix("any/")
 
 @dataclass(frozen=True)
 class ReleaseCard:
-    """What `release.json` says: the release's id, its extractor and the sha256 of each file by key."""
+    """What `release.json` says: the release's id, its extractor, the sha256 of each file by key, whether it has TensorFlow."""
 
     release: str
     extractor: str
     files: dict[str, str]
+    tensorflow: bool = False
 
     def to_json(self) -> str:
         """Return the card as indented JSON."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
-def publish_release(bucket: str, *, root: Path = contents.ROOT, say: Say = print) -> ReleaseCard:
+def publish_release(bucket: str, *, root: Path = contents.ROOT, say: Say = print, tensorflow: bool = False) -> ReleaseCard:
     """Upload the release that the source tree makes, unless it is in the bucket already.
+
+    With `tensorflow` the nodes' Python has the reference engine too, 300 MB more to fetch at every start of a node.
 
     `release.json` is put last, so a release without it is half an upload: nobody may use it, and the next call
     does it again.
@@ -52,23 +55,28 @@ def publish_release(bucket: str, *, root: Path = contents.ROOT, say: Say = print
         When the release cannot be built; nothing has been uploaded then.
     """
     network = extractor.ensure()
-    release = contents.collect(network.digest, root=root)
+    requirements = contents.REQUIREMENTS_TENSORFLOW if tensorflow else contents.REQUIREMENTS
+    release = contents.collect(network.digest, root=root, requirements=requirements)
     s3 = boto3.client("s3")
     known = _read_card(s3, bucket, layout.release_card(release.release))
     if known:
         say(f"release {release.release}: in the bucket already, nothing uploaded")
         return known
 
-    wheels = wheelhouse.ensure(root / contents.REQUIREMENTS)
+    wheels = wheelhouse.ensure(root / requirements)
     sources: dict[str, bytes | Path] = {f"{layout.wheels_prefix(release.release)}{path.name}": path for path in wheels.iterdir()}
     sources |= release.files
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         digests = dict(zip(sources, pool.map(_sha256, sources.values()), strict=True))
-    card = ReleaseCard(release.release, network.digest, dict(sorted(digests.items())))
+    card = ReleaseCard(release.release, network.digest, dict(sorted(digests.items())), tensorflow)
     _upload(s3, bucket, card, sources, say)
-    if not _exists(s3, bucket, layout.extractor(network.digest)):
-        say(f"release {card.release}: uploading the extractor {network.digest[:12]}")
-        _put(s3, bucket, layout.extractor(network.digest), network.path())
+    for key, file in {
+        layout.extractor(network.digest): network.path(),
+        layout.extractor_keras(network.digest): network.keras_path(),
+    }.items():
+        if not _exists(s3, bucket, key):
+            say(f"release {card.release}: uploading the extractor {key}")
+            _put(s3, bucket, key, file)
     s3.put_object(Bucket=bucket, Key=layout.release_card(card.release), Body=card.to_json().encode())
     say(f"release {card.release}: complete, s3://{bucket}/{layout.release_prefix(card.release)}")
     return card
@@ -136,13 +144,14 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--bucket", help="the project's bucket")
     what.add_argument("--print", action="store_true", help="print the release's id and its files; upload nothing")
+    parser.add_argument("--tensorflow", action="store_true", help="give the nodes TensorFlow as well, for engine=tensorflow")
     asked = parser.parse_args()
     try:
         if asked.print:
             release = contents.collect(extractor.ensure().digest)
             print(release.release, *sorted(release.files), sep="\n")
         else:
-            print(publish_release(asked.bucket).release)
+            print(publish_release(asked.bucket, tensorflow=asked.tensorflow).release)
     except (contents.MissingSource, wheelhouse.WheelsMissing, weights.WrongWeights, extractor.BadExport) as error:
         sys.exit(f"release: {error}")
     except (ClientError, BotoCoreError) as error:

@@ -5,7 +5,7 @@ import sys
 from fruits.models import PcaCard, save_pca
 from fruits.projecting import moments_of
 from fruits.reduction import fit
-from fruits.retained import all_features
+from fruits.retained import all_feature_files
 from fruits.stage import StageRun
 from fruits_contract.stages import FIT_PCA
 
@@ -14,7 +14,8 @@ def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
     run = StageRun.begin(FIT_PCA, argv)
     params = run.params
-    pca = fit(moments_of(all_features(run)), variance=params.variance, components=params.components)
+    moments = moments_of(run.spark.sparkContext, all_feature_files(run), bucket=params.bucket, extractor=params.extractor)
+    pca = fit(moments, variance=params.variance, components=params.components)
     card = PcaCard(
         model_id=params.pca,
         extractor=params.extractor,

@@ -112,6 +112,11 @@ def extractor(digest: str) -> str:
     return f"models/extractor/{digest}.tflite"
 
 
+def extractor_keras(digest: str) -> str:
+    """Return the key of the same feature extractor in Keras's own format, for the reference engine."""
+    return f"models/extractor/{digest}.keras"
+
+
 def pca_arrays(model_id: str) -> str:
     """Return the key of a PCA's arrays."""
     return f"models/pca/{model_id}/pca.npz"
@@ -168,9 +173,14 @@ def final_features(run: str) -> str:
 # ---- tables: `drop=.../run=...` folders, invisible until publish commits them
 
 
+def features_drop(drop: str) -> str:
+    """Return the folder of a drop's features of all runs, ending with '/'."""
+    return f"{FEATURES}/drop={drop}/"
+
+
 def features_part(drop: str, run: str) -> str:
     """Return the folder where a run writes its features, ending with '/'."""
-    return f"{FEATURES}/drop={drop}/run={run}/"
+    return f"{features_drop(drop)}run={run}/"
 
 
 def rejects_part(drop: str, run: str) -> str:

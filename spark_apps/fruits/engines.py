@@ -1,59 +1,155 @@
 """What runs the network: images (n, 224, 224, 3) -> features (n, 1280).
 
-One small interface per engine; it must not know where images come from. A parity test holds each engine to Keras's features.
+One small interface, one class per engine; it must not know where images come from. A parity test holds each engine to Keras's
+features, and `fruits.choosing` picks between them.
 """
 
-from typing import Protocol
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Protocol
 
 import numpy as np
 
+from fruits.errors import EngineUnusable
+
 FEATURES = 1280
-BATCH_IMAGES = 8
 
 
 class Engine(Protocol):
-    """Images in, features out."""
+    """Images in, features out, on one thread: a Spark task has one core.
+
+    Parameters
+    ----------
+    name
+        Engine, version and precision, as manifests say it.
+    batch_images
+        How many images a call should hold; more would leave the CPU's cache and are no faster.
+    """
 
     name: str
+    batch_images: int
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Return the features, shape (n, 1280), float32, of `images`, shape (n, 224, 224, 3), float32 in [-1, 1]."""
 
 
 class LiteRT:
-    """LiteRT with XNNPACK, float32, one thread: a Spark task has one core."""
+    """LiteRT with XNNPACK, float32."""
+
+    batch_images = 1
 
     def __init__(self, model: bytes) -> None:
-        # Imported here, because only the workers' Python has it loaded; the driver never runs the network.
+        # Imported here, as in every engine: a process loads only the one that it runs.
         from ai_edge_litert import interpreter
 
-        self.name = f"litert-{_version('ai-edge-litert')}-float32"
+        self.name = f"litert-{version('ai-edge-litert')}-float32"
         self._interpreter = interpreter.Interpreter(model_content=model, num_threads=1)
+        self._source = self._interpreter.get_input_details()[0]["index"]
+        self._target = self._interpreter.get_output_details()[0]["index"]
         self._images = 0
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Return the features; the interpreter is sized anew only when the number of images changes."""
         run = self._interpreter
-        source, target = run.get_input_details()[0]["index"], run.get_output_details()[0]["index"]
         if len(images) != self._images:
-            run.resize_tensor_input(source, images.shape)
+            run.resize_tensor_input(self._source, images.shape)
             run.allocate_tensors()
             self._images = len(images)
-        run.set_tensor(source, images)
+        run.set_tensor(self._source, images)
         run.invoke()
-        features: np.ndarray = run.get_tensor(target)
+        features: np.ndarray = run.get_tensor(self._target)
         return features
 
 
+class OpenVino:
+    """OpenVINO's CPU device, from the same .tflite file; float32, or bfloat16 where the CPU computes in it."""
+
+    batch_images = 4
+
+    def __init__(self, model: bytes, *, precision: str = "f32") -> None:
+        import openvino
+
+        core = openvino.Core()
+        can = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bf16" and "BF16" not in can:
+            raise EngineUnusable("the CPU does not compute in bfloat16 (AVX512-BF16 or AMX); use litert, openvino or auto")
+        self.name = f"openvino-{version('openvino')}-{ {'f32': 'float32', 'bf16': 'bfloat16'}[precision] }"
+        # OpenVINO reads a .tflite from a file only.
+        with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+            file.write(model)
+            file.flush()
+            network = core.read_model(file.name)
+        self._run = core.compile_model(
+            network,
+            "CPU",
+            {
+                "INFERENCE_NUM_THREADS": 1,
+                "NUM_STREAMS": 1,
+                # The tasks of an executor are processes that do not know of each other: all would pin themselves to core 0.
+                "ENABLE_CPU_PINNING": False,
+                "INFERENCE_PRECISION_HINT": precision,
+            },
+        ).create_infer_request()
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Return the features, copied out of OpenVINO's own memory."""
+        answer = self._run.infer({0: np.ascontiguousarray(images)}, share_inputs=True)
+        return np.array(answer[0], dtype=np.float32)
+
+
+class TensorFlow:
+    """Keras's own network by TensorFlow, float32: the reference, slower than the others and large to install.
+
+    `model` is the .keras file here, not the .tflite one.
+    """
+
+    batch_images = 32
+
+    def __init__(self, model: bytes) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+        try:
+            import tensorflow
+        except ModuleNotFoundError as error:
+            raise EngineUnusable(
+                "TensorFlow is not in the nodes' Python; use litert, openvino or auto, or a release made by `make release "
+                "TENSORFLOW=1`"
+            ) from error
+        if not tensorflow.config.get_visible_devices("GPU"):
+            tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+            tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+        self.name = f"tensorflow-{tensorflow.__version__}-float32"
+        with tempfile.NamedTemporaryFile(suffix=".keras") as file:
+            file.write(model)
+            file.flush()
+            network = tensorflow.keras.models.load_model(file.name, compile=False)
+        self._run = tensorflow.function(lambda images: network(images, training=False))
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Return the features; a new number of images is traced once."""
+        features: np.ndarray = self._run(images).numpy()
+        return features
+
+
+_ENGINES: dict[str, Callable[[bytes], Any]] = {
+    "litert": LiteRT,
+    "openvino": OpenVino,
+    "openvino-bfloat16": lambda model: OpenVino(model, precision="bf16"),
+    "tensorflow": TensorFlow,
+}
+
+
 def open_engine(name: str, model: bytes) -> Engine:
-    """Open the engine called `name` on the bytes of the extractor's .tflite file."""
-    engines = {"litert": LiteRT}
-    if name not in engines:
-        raise ValueError(f"engine {name!r} is not known; expected one of {', '.join(engines)}")
-    return engines[name](model)
+    """Open the engine called `name` on the bytes of the extractor's file.
 
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)
+    Raises
+    ------
+    EngineUnusable
+        When this machine cannot run it; the message says why.
+    """
+    if name not in _ENGINES:
+        raise ValueError(f"engine {name!r} is not known; expected one of {', '.join(_ENGINES)}")
+    engine: Engine = _ENGINES[name](model)
+    return engine

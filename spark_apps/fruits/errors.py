@@ -22,3 +22,7 @@ class WrongExtractor(FruitsError):
 
 class TooFewImages(FruitsError):
     """A fit on fewer images than it needs."""
+
+
+class EngineUnusable(FruitsError):
+    """An engine that cannot run on this machine, or whose features differ too much from the reference's."""

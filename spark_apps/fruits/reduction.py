@@ -38,17 +38,6 @@ class Moments:
         m2 = self.m2 + other.m2 + np.outer(shift, shift) * (self.count * other.count / count)
         return Moments(count, mean, m2)
 
-    def to_bytes(self) -> bytes:
-        """Return the moments as bytes, for a binary column."""
-        return np.concatenate([[float(self.count)], self.mean, self.m2.reshape(-1)]).tobytes()
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> "Moments":
-        """Read `to_bytes` back."""
-        flat = np.frombuffer(content, dtype=np.float64)
-        size = int((np.sqrt(4 * len(flat) - 3) - 1) / 2)  # len = 1 + d + d * d
-        return cls(int(flat[0]), flat[1 : size + 1], flat[size + 1 :].reshape(size, size))
-
 
 @dataclass(frozen=True)
 class Pca:

@@ -8,8 +8,10 @@ import json
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from fruits.feature_files import FeatureFile
 from fruits.stage import StageRun
 from fruits_contract import columns, layout
+from fruits_contract.stages import FEATURIZE
 
 
 def own_features(run: StageRun) -> DataFrame:
@@ -38,6 +40,17 @@ def all_features(run: StageRun) -> DataFrame:
     rejects = run.table(layout.rejects_part(run.params.drop, run.params.run), columns=columns.REJECTS)
     seen = own.select("path").unionByName(rejects.select("path"))
     return published.join(F.broadcast(seen), on="path", how="left_anti").select(*own.columns).unionByName(own)
+
+
+def all_feature_files(run: StageRun) -> list[FeatureFile]:
+    """Return the files of the rows that `all_features` returns, for a task that reads them itself."""
+    written = [file.key for file in run.manifest_of(FEATURIZE).files]
+    same_drop = layout.features_drop(run.params.drop)
+    published = json.loads(run.storage.read(layout.retained(run.params.run)))
+    return [
+        *(FeatureFile(key) for key in written if key.startswith(f"{layout.FEATURES}/")),
+        *(FeatureFile(key, superseded_by=tuple(written) if key.startswith(same_drop) else ()) for key in published),
+    ]
 
 
 def features_to_project(run: StageRun) -> DataFrame:

@@ -7,14 +7,34 @@ import numpy as np
 import pytest
 
 from bootstrap.extractor import Extractor
-from fruits.engines import BATCH_IMAGES, Engine, open_engine
+from fruits.engines import Engine, open_engine
+from fruits.errors import EngineUnusable
 from fruits.vision import decode
 from fruits_contract.params import ENGINES
 
+FLOAT32 = ("litert", "openvino", "tensorflow")
 
-@pytest.fixture(scope="module", params=ENGINES)
+
+def opened(name: str, extractor: Extractor) -> Engine:
+    path = extractor.keras_path() if name == "tensorflow" else extractor.path()
+    try:
+        return open_engine(name, path.read_bytes())
+    except EngineUnusable as error:
+        pytest.skip(f"{name} cannot run here: {error}")
+
+
+@pytest.fixture(scope="module", params=FLOAT32)
 def engine(request: pytest.FixtureRequest, extractor: Extractor) -> Engine:
-    return open_engine(request.param, extractor.path().read_bytes())
+    return opened(request.param, extractor)
+
+
+def features_of(engine: Engine, photos: np.ndarray) -> np.ndarray:
+    step = engine.batch_images
+    return np.concatenate([engine.features(photos[start : start + step]) for start in range(0, len(photos), step)])
+
+
+def test_every_engine_that_can_be_asked_for_is_tested() -> None:
+    assert set(ENGINES) == {"auto", *FLOAT32, "openvino-bfloat16"}
 
 
 def images(count: int) -> np.ndarray:
@@ -26,14 +46,13 @@ def test_features_are_those_of_keras(engine: Engine, reference_photos: Path) -> 
         assert len(reference["keys"]) == 108
         keys, expected = reference["keys"][::5], reference["features"][::5]
     photos = np.stack([decode((reference_photos / str(key)).read_bytes())[0] for key in keys])
-    parts = [engine.features(photos[start : start + BATCH_IMAGES]) for start in range(0, len(photos), BATCH_IMAGES)]
-    features = np.concatenate(parts)
+    features = features_of(engine, photos)
     assert np.abs(features - expected).max() <= 1e-3
     cosine = (features * expected).sum(axis=1) / np.linalg.norm(features, axis=1) / np.linalg.norm(expected, axis=1)
     assert cosine.min() >= 0.99999
 
 
-@pytest.mark.parametrize("count", [1, BATCH_IMAGES, 3])
+@pytest.mark.parametrize("count", [1, 8, 3])
 def test_features_are_1280_float32_for_each_image(engine: Engine, count: int) -> None:
     features = engine.features(images(count))
     assert features.shape == (count, 1280)
@@ -55,11 +74,33 @@ def test_earlier_features_are_not_overwritten_by_later_ones(engine: Engine) -> N
     assert (first == kept).all()
 
 
-def test_the_name_says_engine_version_and_precision(extractor: Extractor) -> None:
-    expected = f"litert-{version('ai-edge-litert')}-float32"
-    assert open_engine("litert", extractor.path().read_bytes()).name == expected
+@pytest.mark.parametrize("name", ["litert", "openvino", "tensorflow"])
+def test_the_name_says_engine_version_and_precision(name: str, extractor: Extractor) -> None:
+    package = {"litert": "ai-edge-litert", "openvino": "openvino", "tensorflow": "tensorflow-cpu"}[name]
+    assert opened(name, extractor).name == f"{name}-{version(package)}-float32"
+
+
+def test_bfloat16_is_close_to_keras_or_refused_where_the_cpu_does_not_compute_in_it(
+    extractor: Extractor, reference_photos: Path
+) -> None:
+    engine = opened("openvino-bfloat16", extractor)
+    assert engine.name == f"openvino-{version('openvino')}-bfloat16"
+    with np.load(reference_photos / "reference_features.npz") as reference:
+        keys, expected = reference["keys"], reference["features"]
+    features = features_of(engine, np.stack([decode((reference_photos / str(key)).read_bytes())[0] for key in keys]))
+    cosine = (features * expected).sum(axis=1) / np.linalg.norm(features, axis=1) / np.linalg.norm(expected, axis=1)
+    assert cosine.min() >= 0.999
+
+
+def test_bfloat16_is_refused_by_a_cpu_that_does_not_compute_in_it(extractor: Extractor) -> None:
+    import openvino
+
+    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU computes in bfloat16")
+    with pytest.raises(EngineUnusable, match="the CPU does not compute in bfloat16"):
+        open_engine("openvino-bfloat16", extractor.path().read_bytes())
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="engine 'onnx' is not known; expected one of litert"):
+    with pytest.raises(ValueError, match="engine 'onnx' is not known; expected one of litert, openvino"):
         open_engine("onnx", b"")

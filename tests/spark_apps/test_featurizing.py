@@ -14,18 +14,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fruits import featurizing
-from fruits.engines import BATCH_IMAGES
 from fruits.errors import UnreadableImage
-from fruits.featurizing import AHEAD, READERS, features_of, run_ahead
+from fruits.featurizing import AHEAD_PHOTOS, FULL_TASK, features_of, run_ahead, tasks_for
 from fruits_contract import columns
 
 DIGEST = "e" * 64
+BATCH_IMAGES = 8
 
 
 class MeanColour:
     """An engine that says what it saw: the first feature is the image's mean red."""
 
     name = "mean-colour"
+    batch_images = BATCH_IMAGES
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -68,7 +69,9 @@ def run(photos: list[dict[str, Any]], *, reader: Any = read) -> tuple[list[dict[
     return [row for batch in batches for row in batch.to_pylist()], rejects, engine
 
 
-@pytest.mark.parametrize("count", [1, BATCH_IMAGES - 1, BATCH_IMAGES, BATCH_IMAGES + 1, 3 * AHEAD + 5])
+@pytest.mark.parametrize(
+    "count", [1, BATCH_IMAGES - 1, BATCH_IMAGES, BATCH_IMAGES + 1, featurizing.ROWS_OUT, 3 * AHEAD_PHOTOS + 5]
+)
 def test_every_photo_has_its_own_features_in_the_order_of_the_batch(count: int) -> None:
     rows, rejects, engine = run([photo(number) for number in range(count)])
     assert [number_of(row) for row in rows] == list(range(count))
@@ -76,7 +79,8 @@ def test_every_photo_has_its_own_features_in_the_order_of_the_batch(count: int) 
     for number, row in enumerate(rows):
         assert row["features"][0] == pytest.approx((number % 256) / 127.5 - 1, abs=1e-5)
     assert sum(engine.sizes) == count
-    assert set(engine.sizes[:-1]) <= {BATCH_IMAGES}
+    assert max(engine.sizes) == min(count, BATCH_IMAGES)
+    assert len(engine.sizes) <= count // BATCH_IMAGES + 2, "the network is called with full batches but for the last of a chunk"
 
 
 def test_rows_have_the_columns_of_the_contract() -> None:
@@ -163,13 +167,13 @@ def test_an_error_of_the_network_is_passed_on() -> None:
         list(features_of([photo(1)], read=read, engine=Broken(), digest=DIGEST, reject=lambda rows: None))
 
 
-def test_few_decoded_photos_are_held_while_the_network_is_slow() -> None:
+def test_a_slow_network_does_not_let_photos_pile_up() -> None:
     taken = 0
     seen: list[int] = []
 
     def photos() -> Iterator[dict[str, Any]]:
         nonlocal taken
-        for number in range(3 * AHEAD):
+        for number in range(3 * AHEAD_PHOTOS):
             taken += 1
             yield photo(number)
 
@@ -180,17 +184,31 @@ def test_few_decoded_photos_are_held_while_the_network_is_slow() -> None:
 
     rejects: list[dict[str, Any]] = []
     list(features_of(photos(), read=read, engine=Counting(), digest=DIGEST, reject=rejects.extend))
-    assert max(seen) <= AHEAD + BATCH_IMAGES
+    assert max(seen) <= AHEAD_PHOTOS + BATCH_IMAGES
 
 
-@given(st.lists(st.integers(), max_size=60), st.integers(1, 70))
-def test_results_come_in_the_order_of_the_items(items: list[int], ahead: int) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        assert list(run_ahead(pool, lambda item: item * 2, items, ahead=ahead)) == [item * 2 for item in items]
+def test_rows_that_were_handed_on_are_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(featurizing, "ROWS_OUT", 16)
+    batches = features_of([photo(n) for n in range(40)], read=read, engine=MeanColour(), digest=DIGEST, reject=lambda rows: None)
+    first = next(batches)
+    before = first.to_pylist()
+    list(batches)
+    assert first.to_pylist() == before
 
 
-@pytest.mark.parametrize("ahead", [1, 4, 16])
-def test_no_more_than_ahead_items_wait_or_run(ahead: int) -> None:
+@given(st.lists(st.integers(0, 100), max_size=60), st.integers(1, 70), st.integers(1, 400))
+def test_results_come_in_the_order_of_the_items(items: list[int], photos: int, size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
+        patch.setattr(featurizing, "AHEAD_PHOTOS", photos)
+        patch.setattr(featurizing, "AHEAD_BYTES", size)
+        results = list(run_ahead(pool, lambda item: item * 2, items, size=lambda item: item))
+    assert results == [(item, item * 2) for item in items]
+
+
+@pytest.mark.parametrize(("photos", "size", "most"), [(1, 10**6, 1), (16, 10**6, 16), (1000, 100, 10), (1000, 5, 1)])
+def test_no_more_than_the_bounds_allow_wait_or_run(monkeypatch: pytest.MonkeyPatch, photos: int, size: int, most: int) -> None:
+    monkeypatch.setattr(featurizing, "AHEAD_PHOTOS", photos)
+    monkeypatch.setattr(featurizing, "AHEAD_BYTES", size)
     begun = 0
 
     def items() -> Iterator[int]:
@@ -199,21 +217,49 @@ def test_no_more_than_ahead_items_wait_or_run(ahead: int) -> None:
             begun += 1
             yield item
 
-    with ThreadPoolExecutor(READERS) as pool:
-        for yielded, _ in enumerate(run_ahead(pool, lambda item: item, items(), ahead=ahead)):
-            assert begun - yielded <= ahead
+    held = []
+    with ThreadPoolExecutor(4) as pool:
+        for yielded, _ in enumerate(run_ahead(pool, lambda item: item, items(), size=lambda item: 10)):
+            held.append(begun - yielded)
+    assert max(held) == most
 
 
 def test_items_run_at_the_same_time() -> None:
     # Each of four waits until all four are under way: one after the other they would never pass.
     together = threading.Barrier(4, timeout=30)
     with ThreadPoolExecutor(4) as pool:
-        assert len(list(run_ahead(pool, lambda item: together.wait(), range(8), ahead=4))) == 8
+        assert len(list(run_ahead(pool, lambda item: together.wait(), range(8), size=lambda item: 1))) == 8
 
 
 def test_an_error_comes_in_its_turn() -> None:
     with ThreadPoolExecutor(2) as pool:
-        results = run_ahead(pool, lambda item: 1 / item, [1, 2, 0, 4], ahead=2)
-        assert [next(results), next(results)] == [1, 0.5]
+        results = run_ahead(pool, lambda item: 1 / item, [1, 2, 0, 4], size=lambda item: 1)
+        assert [next(results), next(results)] == [(1, 1), (2, 0.5)]
         with pytest.raises(ZeroDivisionError):
             next(results)
+
+
+@pytest.mark.parametrize(
+    ("photos", "size_bytes", "cores", "tasks"),
+    [
+        (0, 0, 2, 1),
+        (1, 4_000, 2, 1),
+        (600, 2_400_000, 2, 2),
+        (10_000, 50_000_000, 2, 8),
+        (50_000, 250_000_000, 2, 4),
+        (1_000_000, 5_000_000_000, 40, 80),
+        (1_000, 4_000_000_000, 4, 4),
+        (10_000, 40_000_000_000, 4, 16),
+    ],
+)
+def test_a_batch_is_dealt_in_tasks_of_about_the_same_work(photos: int, size_bytes: int, cores: int, tasks: int) -> None:
+    assert tasks_for(photos, size_bytes, cores=cores) == tasks
+
+
+@given(st.integers(1, 10**7), st.integers(1, 400))
+def test_no_task_is_too_large_and_a_large_batch_does_not_make_small_files(photos: int, cores: int) -> None:
+    tasks = tasks_for(photos, photos * 5_000, cores=cores)
+    assert photos / tasks <= FULL_TASK
+    if photos >= cores * FULL_TASK * 1.01:
+        assert photos / tasks >= FULL_TASK / 2.1, "a file of a large batch has 64 MB or more"
+        assert tasks % cores == 0

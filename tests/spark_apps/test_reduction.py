@@ -69,22 +69,6 @@ def test_moments_are_float64_whatever_comes_in() -> None:
     assert (moments.mean == 2**24 + 2).all()
 
 
-@given(rows())
-def test_bytes_bring_back_the_same_moments(data: np.ndarray) -> None:
-    moments = Moments.of(data)
-    again = Moments.from_bytes(moments.to_bytes())
-    assert again.count == moments.count
-    assert (again.mean == moments.mean).all()
-    assert (again.m2 == moments.m2).all()
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 40, 1280])
-def test_bytes_of_every_size_are_read_in_their_shape(size: int) -> None:
-    again = Moments.from_bytes(Moments.of(np.ones((2, size))).to_bytes())
-    assert again.mean.shape == (size,)
-    assert again.m2.shape == (size, size)
-
-
 @given(rows(at_least=2))
 def test_the_mean_is_projected_to_zero(data: np.ndarray) -> None:
     try:

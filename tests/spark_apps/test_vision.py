@@ -9,7 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from bootstrap.extractor import Extractor
 from fruits import vision
+from fruits.engines import open_engine
 from fruits.errors import UnreadableImage
 from fruits.vision import decode
 
@@ -184,3 +186,59 @@ def test_pillows_own_limit_has_the_same_reason(monkeypatch: pytest.MonkeyPatch) 
 def test_the_limit_is_below_pillows_own() -> None:
     assert Image.MAX_IMAGE_PIXELS is not None
     assert vision.MAX_PIXELS <= 2 * Image.MAX_IMAGE_PIXELS
+
+
+def phone_photo(seed: int, size: tuple[int, int] = (4000, 3000), **options: object) -> bytes:
+    """A JPEG as a phone's: large shapes, fine structure down to two pixels, and noise."""
+    draw = np.random.default_rng(seed)
+    width, height = size
+    layers = [
+        np.asarray(Image.fromarray(draw.integers(0, 256, (side, side, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC))
+        for side in (5, 60, 1000)
+    ]
+    mixed = layers[0] * 0.6 + layers[1] * 0.3 + layers[2] * 0.1 + draw.normal(0, 6, (height, width, 1))
+    return encode(Image.fromarray(np.clip(mixed, 0, 255).astype(np.uint8)), quality=90, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}], ids=["4:2:0", "4:4:4", "progressive"])
+def test_a_large_jpeg_by_scaled_dct_is_within_the_stated_bound(
+    options: dict[str, object], monkeypatch: pytest.MonkeyPatch, extractor: Extractor
+) -> None:
+    # docs/decisions/0003 states the bound.
+    content = phone_photo(3, **options)
+    scaled, *size = decode(content)
+    monkeypatch.setattr(vision, "SCALED_DCT_MARGIN", 1000)
+    whole, *same = decode(content)
+    assert size == same == [4000, 3000]
+    difference = np.abs(scaled - whole)
+    assert 0 < difference.mean() <= 0.005
+    assert difference.max() <= 0.05
+    engine = open_engine("litert", extractor.path().read_bytes())
+    one, other = engine.features(scaled[None])[0], engine.features(whole[None])[0]
+    assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) >= 0.999
+
+
+@pytest.mark.parametrize("size", [(895, 895), (600, 2000), (100, 100)])
+def test_a_jpeg_of_less_than_four_times_the_input_is_decoded_whole(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encode(scene(*size))
+    image, *_ = decode(content)
+    monkeypatch.setattr(vision, "SCALED_DCT_MARGIN", 1000)
+    assert (image == decode(content)[0]).all()
+
+
+@pytest.mark.parametrize("orientation", ROTATED)
+def test_a_large_turned_jpeg_keeps_the_size_of_the_stored_photo(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    _, width, height = decode(encode(scene(2001, 2000), exif=exif))
+    assert (width, height) == ((2000, 2001) if orientation >= 5 else (2001, 2000))
+
+
+def test_the_image_is_put_where_the_caller_says() -> None:
+    batch = np.full((3, 224, 224, 3), 7, dtype=np.float32)
+    image, _, _ = decode(encode(scene()), out=batch[1])
+    assert np.shares_memory(image, batch)
+    assert (batch[1] == decode(encode(scene()))[0]).all()
+    assert (batch[[0, 2]] == 7).all()

@@ -1,0 +1,45 @@
+"""Says in the driver's stderr how far a Spark job is: what a person sees of a step that runs for an hour.
+
+It must not know what the job computes.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark import SparkContext
+
+EVERY_S = 10.0
+
+
+@contextmanager
+def watched(context: SparkContext, *, what: str) -> Iterator[None]:
+    """Print a line every few seconds while the body's Spark job runs: tasks done, and about how long the rest takes."""
+    done = threading.Event()
+    thread = threading.Thread(target=_watch, args=(context, what, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _watch(context: SparkContext, what: str, done: threading.Event) -> None:
+    tracker = context.statusTracker()
+    began = time.monotonic()
+    while not done.wait(EVERY_S):
+        for number in tracker.getActiveStageIds():
+            stage = tracker.getStageInfo(number)
+            if stage is None or not stage.numTasks:
+                continue
+            seconds = time.monotonic() - began
+            left = f", about {seconds / stage.numCompletedTasks * (stage.numTasks - stage.numCompletedTasks):.0f} s left"
+            print(
+                f"{what}, {stage.numCompletedTasks} of {stage.numTasks} tasks done after {seconds:.0f} s"
+                f"{left if stage.numCompletedTasks else ''}",
+                file=sys.stderr,
+                flush=True,
+            )
