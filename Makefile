@@ -2,7 +2,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export IMAGES DROP PARAMS BUCKET
+export IMAGES DROP PARAMS BUCKET TENSORFLOW
+# what Spark runs on, of services that are not up yet: local or yarn
+export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
 PYTHON := .venv/bin/python
 UV = uv=$$(python3 local/get_uv.py) &&
@@ -16,10 +18,10 @@ help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { gsub(/[$$][$$]/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: .venv-run ## Featurize photos: IMAGES=folder DROP=name PARAMS='{"mode": "fit"}', all optional
+run: .venv-run ## Featurize photos: IMAGES=folder DROP=name PARAMS='{"mode": "fit"}' SPARK=yarn, all optional
 	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"}
 
-up: .venv-run ## Start S3, EMR and Airflow and leave them running
+up: .venv-run ## Start S3, EMR and Airflow and leave them running; SPARK=yarn: with a real YARN as well
 	@$(PYTHON) -m local up
 
 down: .venv-run ## Stop them; photos, results and Airflow's history stay in .fruits/state
@@ -52,8 +54,8 @@ docs: .venv-dev ## Write the docs that follow from the code
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
 
-release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials
-	@$(PYTHON) -m bootstrap.release --bucket "$$BUCKET"
+release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials; TENSORFLOW=1 adds the reference engine
+	@$(PYTHON) -m bootstrap.release --bucket "$$BUCKET" $${TENSORFLOW:+--tensorflow}
 
 check: .venv-dev ## Lint, formatting, types, and whether the generated docs are fresh
 	.venv/bin/ruff check .
@@ -65,6 +67,7 @@ lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements.txt requirements.in
 	@$(UV) $(COMPILE) -o requirements-dev.txt requirements-dev.in
 	@$(UV) $(COMPILE) -o bootstrap/requirements.txt bootstrap/requirements.in
+	@$(UV) $(COMPILE) -o bootstrap/requirements-tensorflow.txt bootstrap/requirements-tensorflow.in
 	@$(UV) $(COMPILE) -o requirements-spark4.txt requirements-spark4.in
 
 clean: ## Stop the services, then delete .venv, .fruits and out with all results

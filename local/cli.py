@@ -20,7 +20,16 @@ from local.state import Places
 from local.supervision import SupervisorFailed
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-EXPECTED = (services.NotUp, NotReady, MigrationFailed, JarsUnobtainable, SupervisorFailed, OSError, ValueError)
+EXPECTED = (
+    services.NotUp,
+    services.OtherMaster,
+    NotReady,
+    MigrationFailed,
+    JarsUnobtainable,
+    SupervisorFailed,
+    OSError,
+    ValueError,
+)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -44,7 +53,8 @@ def _up(arguments: argparse.Namespace, places: Places) -> int:
         f"Airflow    {running.airflow_url}   user {running.airflow_user}   password {running.airflow_password}\n"
         f"S3         {running.s3_url}   bucket {running.bucket}\n"
         f"EMR        {running.emr_url}\n"
-        'For your own tools:  eval "$(make -s env)"'
+        + (f"YARN       {running.yarn_url}\n" if running.yarn_url else "")
+        + 'For your own tools:  eval "$(make -s env)"'
     )
     return OK
 
@@ -104,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m local",
         description="S3, EMR and Airflow on this machine, without root, Docker or an account.",
         epilog="$FRUITS_STATE names another state folder than .fruits/state. "
+        "$FRUITS_SPARK=yarn lets Spark run on a real YARN instead of local[*]. "
         "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")

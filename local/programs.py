@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import airflow, ports
+from local import airflow, ports, yarn
 from local.environment import BUCKET
 from local.state import REPO, Places, Record
 
@@ -37,9 +37,9 @@ class Program:
         return f"{self.name}.log"
 
 
-def choose_ports() -> dict[str, int]:
-    """Return a free port for every server."""
-    return ports.choose(PREFERRED_PORTS, with_grpc=S3_PORTS)
+def choose_ports(spark: str) -> dict[str, int]:
+    """Return a free port for every server; `spark` is one of `spark.MASTERS`."""
+    return ports.choose(PREFERRED_PORTS | (yarn.PREFERRED_PORTS if spark == "yarn" else {}), with_grpc=S3_PORTS)
 
 
 def airflow_settings(places: Places, record: Record) -> dict[str, str]:
@@ -50,8 +50,12 @@ def airflow_settings(places: Places, record: Record) -> dict[str, str]:
 def table(places: Places, record: Record) -> list[Program]:
     """Return all programs in the order in which they start."""
     settings = airflow_settings(places, record)
+    on_yarn = yarn.CLASSES if record.spark == "yarn" else ()
     return [
         Program("s3", "s3", _weed(places, record)),
+        # Each is a group of its own: the NodeManager is to be gone, with its containers, before the ResourceManager stops. It
+        # ends them in the first seconds, and then waits ten more for the day when old logs are deleted.
+        *(Program(name, name, yarn.command(places, name), stop_timeout_s=8) for name in on_yarn),
         Program("emr", "emr", _emr(places, record.ports["emr"]), stop_timeout_s=20),
         *(Program(name, "airflow", airflow.command(name), settings, 15) for name in airflow.PROCESSES),
     ]

@@ -6,13 +6,18 @@ from collections.abc import Callable
 import httpx
 import tenacity
 
-from local import airflow, supervision
+from local import airflow, supervision, yarn
 from local.environment import BUCKET, url
 from local.progress import say
 from local.state import Places, Record
 
-TIMEOUT_S = {"s3": 60, "emr": 60, "airflow": 240}
-LOGS = {"s3": ("s3",), "emr": ("emr",), "airflow": tuple(airflow.PROCESSES)}
+TIMEOUT_S = {"s3": 60, "resource-manager": 60, "emr": 60, "airflow": 240}
+LOGS = {
+    "s3": ("s3",),
+    "resource-manager": tuple(yarn.CLASSES),
+    "emr": ("emr",),
+    "airflow": tuple(airflow.PROCESSES),
+}
 HEALTHY_PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -25,13 +30,20 @@ class PortTaken(NotReady):
 
 
 def wait(places: Places, record: Record) -> None:
-    """Return when S3 holds the bucket, EMR answers, and all parts of Airflow are healthy."""
-    checks: dict[str, Callable[[str], bool]] = {"s3": _has_bucket, "emr": _answers, "airflow": _is_healthy}
+    """Return when S3 holds the bucket, YARN (where there is one) has its node, EMR answers, and Airflow is healthy."""
+    checks: dict[str, Callable[[str], bool]] = {
+        "s3": _has_bucket,
+        "resource-manager": _has_node,
+        "emr": _answers,
+        "airflow": _is_healthy,
+    }
     for name, check in checks.items():
+        if name not in record.ports:
+            continue
         began = time.monotonic()
         address = url(record.ports[name])
         _wait_for(places, name, record.ports[name], lambda address=address, check=check: check(address))  # type: ignore[misc]
-        say(f"{name:10} {address}  {time.monotonic() - began:.0f} s")
+        say(f"{name:16} {address}  {time.monotonic() - began:.0f} s")
 
 
 def _wait_for(places: Places, name: str, port: int, check: Callable[[], bool]) -> None:
@@ -78,6 +90,12 @@ def _get(address: str) -> httpx.Response:
 def _has_bucket(address: str) -> bool:
     # without a key: 403 says that the bucket is there, 404 that it is not
     return _get(f"{address}/status").status_code == 200 and _get(f"{address}/{BUCKET}/").status_code in (200, 403)
+
+
+def _has_node(address: str) -> bool:
+    # a node that does not want containers (its disk is full) is not counted
+    answer = _get(f"{address}/ws/v1/cluster/metrics")
+    return answer.status_code == 200 and bool(answer.json()["activeNodes"])
 
 
 def _answers(address: str) -> bool:

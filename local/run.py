@@ -60,7 +60,8 @@ def run(services: Services, *, images: Path | None, drop: str | None, params: Ma
     os.environ.update(services.env)
     console = open_console()
     try:
-        release = publish_release(services.bucket, say=console.print).release
+        has_reference = params.get("engine") == "tensorflow"
+        release = publish_release(services.bucket, say=console.print, tensorflow=has_reference).release
         name = _upload(console, images, drop=drop, bucket=services.bucket)
         api = AirflowApi(services.airflow_url, user=services.airflow_user, password=services.airflow_password)
         api.write_variable("fruits", json.dumps(_settings(services, release)))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import airflow, environment, interrupts, programs, readiness, spark, supervision
+from local import airflow, environment, interrupts, programs, readiness, spark, supervision, yarn
 from local.progress import say
 from local.state import Places, Record, Secrets
 
@@ -42,6 +42,11 @@ class Services:
         return environment.url(self.record.ports["emr"])
 
     @property
+    def yarn_url(self) -> str | None:
+        """The ResourceManager's page, where Spark runs on YARN."""
+        return environment.url(self.record.ports["resource-manager"]) if self.record.spark == "yarn" else None
+
+    @property
     def airflow_url(self) -> str:
         return environment.url(self.record.ports["airflow"])
 
@@ -69,6 +74,10 @@ class NotUp(Exception):
     """The services are asked for something while they are down."""
 
 
+class OtherMaster(Exception):
+    """The services are up, and their Spark runs on something else than what is asked for."""
+
+
 def current(places: Places) -> Services:
     """Return the running services; raise `NotUp` when they are down."""
     record = Record.read(places)
@@ -78,17 +87,31 @@ def current(places: Places) -> Services:
 
 
 def up(places: Places) -> Services:
-    """Start what is not running and return when everything answers; a start that fails or is interrupted is undone."""
+    """Start what is not running and return when everything answers; a start that fails or is interrupted is undone.
+
+    Spark runs on what $FRUITS_SPARK says; where that says nothing, as the services do that are up already, else as local[*].
+
+    Raises
+    ------
+    OtherMaster
+        The services are up and run Spark on something else; nothing was changed.
+    """
+    asked = spark.asked_master()
     places.make()
     with interrupts.raised_once(), _one_at_a_time(places):
         record = Record.read(places)
         if record and supervision.is_whole(places):
+            if asked not in (None, record.spark):
+                raise OtherMaster(
+                    f"The services are up with SPARK={record.spark}, asked for is SPARK={asked}: `make down` first, which ends "
+                    f"their runs, or leave out SPARK={asked} to use them as they are."
+                )
             readiness.wait(places, record)
             return Services(places, record)
         secrets = record.secrets if record else Secrets.generate()
         for is_last in (False, False, True):
             try:
-                return _start(places, secrets)
+                return _start(places, secrets, asked or "local")
             except readiness.PortTaken as error:
                 _stop(places)
                 if is_last:
@@ -136,22 +159,27 @@ def session(places: Places) -> Iterator[Services]:
                 down(places)
 
 
-def _start(places: Places, secrets: Secrets) -> Services:
+def _start(places: Places, secrets: Secrets, master: str) -> Services:
     began = time.monotonic()
+    if master == "yarn":
+        yarn.check(places)
+        spark.fetch_jars(places, "yarn")
     spark.fetch_jars(places)
     supervision.end_leftovers(places)  # before ports are chosen: they may hold the preferred ones
-    ports = programs.choose_ports()
-    record = Record(ports, secrets)
+    ports = programs.choose_ports(master)
+    record = Record(ports, secrets, master)
     record.write(places)
     services = Services(places, record)
     spark.write_config(places, s3_endpoint=services.s3_url)
+    if master == "yarn":
+        yarn.prepare(places, record)
     variables = environment.services(places, record)
     table = programs.table(places, record)
     supervision.start(places, table, variables)
-    supervision.start_group(places, "s3")
-    supervision.start_group(places, "emr")
-    airflow.prepare(places, environment={**variables, **programs.airflow_settings(places, record)}, secrets=secrets)
-    supervision.start_group(places, "airflow")
+    for group in dict.fromkeys(program.group for program in table):
+        if group == "airflow":
+            airflow.prepare(places, environment={**variables, **programs.airflow_settings(places, record)}, secrets=secrets)
+        supervision.start_group(places, group)
     readiness.wait(places, record)
     say(f"Up in {time.monotonic() - began:.0f} s")
     return services

@@ -61,6 +61,11 @@ class Places:
         return self.state / "spark-conf"
 
     @property
+    def yarn(self) -> Path:
+        """What a YARN holds while it is up, its containers' logs included."""
+        return self.state / "yarn"
+
+    @property
     def logs(self) -> Path:
         return self.state / "logs"
 
@@ -88,7 +93,17 @@ class Places:
 
     def make(self) -> None:
         """Create the folders; what is in the state folder is for this user only, because it holds keys."""
-        for folder in (self.s3, self.emr, self.airflow, self.spark_conf, self.logs, self.node, self.sockets, self.jars):
+        for folder in (
+            self.s3,
+            self.emr,
+            self.airflow,
+            self.spark_conf,
+            self.yarn,
+            self.logs,
+            self.node,
+            self.sockets,
+            self.jars,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
         self.aws_config.touch()
         self.state.chmod(0o700)
@@ -121,10 +136,11 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Record:
-    """What services.json holds: the ports of the last start, by name, and the secrets."""
+    """What services.json holds: the ports of the last start, by name, the secrets, and what Spark ran on (`spark.MASTERS`)."""
 
     ports: dict[str, int]
     secrets: Secrets
+    spark: str = "local"
 
     @classmethod
     def read(cls, places: Places) -> "Record | None":
@@ -134,7 +150,7 @@ class Record:
         except FileNotFoundError:
             return None
         try:
-            return cls(data["ports"], Secrets(**data["secrets"]))
+            return cls(data["ports"], Secrets(**data["secrets"]), data.get("spark", "local"))
         except (KeyError, TypeError) as error:
             raise SystemExit(
                 f"{places.services_file} is not what this version writes ({error}); `make down`, delete the file "

@@ -18,7 +18,7 @@ def main(argv: list[str]) -> None:
     run = StageRun.begin(FEATURIZE, argv)
     params = run.params
     batch = run.table(layout.batch(params.run), columns=columns.BATCH).cache()
-    photos, size_bytes = batch.selectExpr("count(*)", "coalesce(sum(size_bytes), 0)").first()
+    photos, size_bytes = batch.selectExpr("count(*)", "coalesce(sum(size_bytes), 0)").collect()[0]
     context = run.spark.sparkContext
     model_key = layout.extractor_keras if params.engine == "tensorflow" else layout.extractor
     model = run.storage.read(model_key(params.extractor))

@@ -65,7 +65,7 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
         # Pillow raises all five for damaged data, depending on the format and on where the damage is.
         raise UnreadableImage("truncated", f"{type(error).__name__}: {error}") from error
     image = np.empty((size_px, size_px, 3), np.float32) if out is None else out
-    np.divide(upright.resize((size_px, size_px), Image.Resampling.BICUBIC), np.float32(127.5), out=image)
+    np.divide(np.asarray(upright.resize((size_px, size_px), Image.Resampling.BICUBIC)), np.float32(127.5), out=image)
     np.subtract(image, np.float32(1), out=image)
     return image, width, height
 

@@ -192,7 +192,7 @@ def test_a_port_lost_during_the_start_is_not_taken_for_ours(tmp_path: Path, monk
         lost = foreign.getsockname()[1]
         choices = iter([{"emr": lost}])
         choose = programs.choose_ports
-        monkeypatch.setattr("local.programs.choose_ports", lambda: {**choose(), **next(choices, {})})
+        monkeypatch.setattr("local.programs.choose_ports", lambda spark: {**choose(spark), **next(choices, {})})
         try:
             assert services.up(places).record.ports["emr"] != lost
         finally:
