@@ -2,4 +2,5 @@
 
 from airflow.sdk import Asset
 
-FEATURES = Asset(name="fruits_features", uri="fruits://tables/features")
+# "x-": a scheme of our own. For any other, Airflow looks for a provider that knows it, which loads all of them, boto3 included.
+FEATURES = Asset(name="fruits_features", uri="x-fruits://tables/features")

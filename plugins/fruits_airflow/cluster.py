@@ -1,22 +1,18 @@
-"""The EMR cluster of a run, as the body of RunJobFlow: a pure function of the settings and the batch."""
+"""The EMR cluster of a run, as the body of RunJobFlow: a pure function of the settings, the run and its size."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from fruits_airflow import spark_conf
+from fruits_airflow.prices import INSTANCES, PRIMARIES, Instance
 from fruits_airflow.settings import Settings
 from fruits_contract import layout
 from fruits_contract.params import RunParams
 
-# Photos that one core node (4 vCPU) turns into features in about half an hour at 30 photos/s and vCPU, a cautious figure.
-PHOTOS_PER_NODE = 200_000
 MANAGED_POLICIES_TAG = "for-use-with-amazon-emr-managed-policies"
 
 
-def core_nodes(photos: int, *, at_most: int) -> int:
-    """Return how many core nodes a batch gets."""
-    return max(1, min(-(-photos // PHOTOS_PER_NODE), at_most))
-
-
-def job_flow(settings: Settings, params: RunParams, *, photos: int) -> dict[str, Any]:
+def job_flow(settings: Settings, params: RunParams, *, nodes: int) -> dict[str, Any]:
     """Return the RunJobFlow request for a run.
 
     The cluster stays up between steps, since the DAG adds them one by one; should the DAG die, EMR itself ends it after
@@ -37,9 +33,10 @@ def job_flow(settings: Settings, params: RunParams, *, photos: int) -> dict[str,
             "TerminationProtected": False,
             **({"Ec2SubnetIds": list(settings.subnets)} if settings.subnets else {}),
             "InstanceFleets": [
-                _fleet("MASTER", on_demand=1),
-                # Spot may be taken back: Spark repeats the lost tasks, and EMR falls back to on-demand when there is none.
-                _fleet("CORE", spot=core_nodes(photos, at_most=settings.max_core_nodes)),
+                _fleet("MASTER", PRIMARIES, on_demand=1),
+                # Spot may be taken back: Spark repeats the lost tasks, and EMR falls back to on-demand when there is none. Each
+                # type is a pool of its own on the Spot market; the more of them, the fewer nodes are taken back.
+                _fleet("CORE", INSTANCES, spot=nodes),
             ],
         },
         "BootstrapActions": [
@@ -52,6 +49,7 @@ def job_flow(settings: Settings, params: RunParams, *, photos: int) -> dict[str,
             }
         ],
         "Configurations": [
+            *spark_conf.classifications(),
             {
                 "Classification": "spark-defaults",
                 "Properties": {
@@ -77,22 +75,20 @@ def job_flow(settings: Settings, params: RunParams, *, photos: int) -> dict[str,
     }
 
 
-def _fleet(kind: str, *, on_demand: int = 0, spot: int = 0) -> dict[str, Any]:
+def _fleet(kind: str, types: Sequence[Instance], *, on_demand: int = 0, spot: int = 0) -> dict[str, Any]:
     fleet: dict[str, Any] = {
         "Name": kind.lower(),
         "InstanceFleetType": kind,
         "TargetOnDemandCapacity": on_demand,
         "TargetSpotCapacity": spot,
-        "InstanceTypeConfigs": [
-            {"InstanceType": name, "WeightedCapacity": 1} for name in ("m6i.xlarge", "m5.xlarge", "m6a.xlarge")
-        ],
+        "InstanceTypeConfigs": [{"InstanceType": item.name, "WeightedCapacity": 1} for item in types],
     }
     if spot:
         fleet["LaunchSpecifications"] = {
             "SpotSpecification": {
                 "TimeoutDurationMinutes": 10,
                 "TimeoutAction": "SWITCH_TO_ON_DEMAND",
-                "AllocationStrategy": "capacity-optimized",
+                "AllocationStrategy": "price-capacity-optimized",
             }
         }
     return fleet

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from fruits_airflow.cluster import job_flow
+from fruits_airflow.cost import Work, cheapest
 from fruits_airflow.current import read_current
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import Table
@@ -40,19 +41,25 @@ def plan_run(s3: Any, settings: Settings, *, dag_run_id: str, drop: str, asked: 
     Returns
     -------
     dict
-        `params` (those of `RunParams`), `photos` (number in the batch) and `job_flow` (the RunJobFlow request).
+        `params` (those of `RunParams`), `region`, `photos` (number in the batch) and `job_flow` (the RunJobFlow request).
 
     Raises
     ------
     AirflowSkipException
         Nothing new: the run ends here without a cluster.
     AirflowFailException
-        mode=transform without a current PCA, or a release that is not there.
+        mode=transform without a current PCA, a release that is not there, or one without the engine asked for.
     """
     wanted = resolve(asked)
     run = layout.run_name(dag_run_id)
     release = wanted["release"] or settings.release
-    extractor = _extractor_of(s3, settings.bucket, release)
+    card = _release_card(s3, settings.bucket, release)
+    if wanted["engine"] == "tensorflow" and not card["tensorflow"]:
+        raise AirflowFailException(
+            f"release {release} has no TensorFlow for engine=tensorflow; use another engine, or a release made by "
+            "`make release TENSORFLOW=1`"
+        )
+    extractor = str(card["extractor"])
     features = Table(settings.bucket, layout.FEATURES, settings.region)
     rejects = Table(settings.bucket, layout.REJECTS, settings.region)
 
@@ -94,9 +101,27 @@ def plan_run(s3: Any, settings: Settings, *, dag_run_id: str, drop: str, asked: 
         s3.put_object(Bucket=settings.bucket, Key=key, Body=body)
     return {
         "params": asdict(params),
+        "region": settings.region,
         "photos": len(batch),
-        "job_flow": job_flow(settings, params, photos=len(batch)),
+        "job_flow": job_flow(settings, params, nodes=_nodes(settings, batch, engine=params.engine)),
     }
+
+
+def _nodes(settings: Settings, batch: list[dict[str, Any]], *, engine: str) -> int:
+    """Return the number of core nodes of the cheapest cluster that keeps the deadline, and log what it is expected to cost."""
+    work = Work(photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=engine)
+    cluster = cheapest(work, deadline_s=settings.deadline_s, max_nodes=settings.max_core_nodes)
+    minutes = cluster.seconds(work) / 60
+    log.info(
+        "Cluster: %s x %s; expected: %.0f minutes, %.2f USD with Spot core nodes, %.2f USD without; S3's requests: %.2f USD",
+        *(cluster.nodes, cluster.core.name, minutes, cluster.usd(work, spot=True), cluster.usd(work, spot=False), work.s3_usd),
+    )
+    if cluster.seconds(work) > settings.deadline_s:
+        log.warning(
+            "The deadline of %.0f minutes (deadline_s) will not be kept with %s core nodes (max_core_nodes)",
+            *(settings.deadline_s / 60, settings.max_core_nodes),
+        )
+    return cluster.nodes
 
 
 _ARROW = {"string": pa.string(), "bigint": pa.int64()}
@@ -123,11 +148,12 @@ def _known(table: Table, drop: str, extractor: str) -> set[tuple[str, str]]:
     return set(zip(mine["path"].to_pylist(), mine["etag"].to_pylist(), strict=True))
 
 
-def _extractor_of(s3: Any, bucket: str, release: str) -> str:
+def _release_card(s3: Any, bucket: str, release: str) -> dict[str, Any]:
     try:
         answer = s3.get_object(Bucket=bucket, Key=layout.release_card(release))
     except s3.exceptions.NoSuchKey:
         found = s3.list_objects_v2(Bucket=bucket, Prefix="code/", Delimiter="/").get("CommonPrefixes", [])
         names = ", ".join(item["Prefix"].split("/")[1] for item in found) or "none"
         raise AirflowFailException(f"release {release!r} is not in s3://{bucket}/code/; there are: {names}") from None
-    return str(json.loads(answer["Body"].read())["extractor"])
+    card: dict[str, Any] = json.loads(answer["Body"].read())
+    return card

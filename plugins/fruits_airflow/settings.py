@@ -43,6 +43,9 @@ class Settings:
         How long one stage may take, from adding its step on; then its task fails and the cluster goes down.
     idle_timeout_s
         Idle time after which EMR ends a cluster by itself, should everything else fail; at least 60.
+    deadline_s
+        How long a run may take, from asking for the cluster to its end: the cheapest cluster that is expected to keep it is
+        taken, or the largest one when none does.
     max_core_nodes
         Upper bound of the cluster's size.
     tags
@@ -61,6 +64,7 @@ class Settings:
     poll_s: int = 30
     stage_limit_s: int = 6 * 3600
     idle_timeout_s: int = 900
+    deadline_s: int = 2 * 3600
     max_core_nodes: int = 10
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -69,8 +73,9 @@ class Settings:
             raise InvalidSettings(f"region is {self.region!r}; expected a region in the EU (GDPR): {', '.join(EU_REGIONS)}")
         if not 60 <= self.idle_timeout_s <= 604_800:
             raise InvalidSettings(f"idle_timeout_s is {self.idle_timeout_s}; EMR accepts 60 to 604800")
-        if self.poll_s < 1:
-            raise InvalidSettings(f"poll_s is {self.poll_s}; expected at least 1")
+        for name in ("poll_s", "deadline_s", "max_core_nodes"):
+            if getattr(self, name) < 1:
+                raise InvalidSettings(f"{name} is {getattr(self, name)}; expected at least 1")
         layout.check_name(self.release, what="release")
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fruits_airflow import spark_conf
 from fruits_contract import layout
 from fruits_contract.params import RunParams
 from fruits_contract.stages import Stage
@@ -20,6 +21,11 @@ def step(stage: Stage, params: RunParams) -> dict[str, Any]:
         "ActionOnFailure": "CONTINUE",
         "HadoopJarStep": {
             "Jar": "command-runner.jar",
-            "Args": ["spark-submit", "--deploy-mode", "client", "--py-files", package, script, *params.to_argv()],
+            "Args": [
+                *("spark-submit", "--deploy-mode", "client"),
+                *spark_conf.words(),
+                *("--py-files", package, script),
+                *params.to_argv(),
+            ],
         },
     }

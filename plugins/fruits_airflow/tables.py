@@ -15,6 +15,7 @@ from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction, CommitProperties, Transaction, create_table_with_add_actions
 from obstore.fsspec import FsspecStore
 
+from fruits_airflow.commits import has_run, open_table, storage_options
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
@@ -36,13 +37,11 @@ class Table:
 
     @property
     def _options(self) -> dict[str, str]:
-        return {"AWS_REGION": self.region, "conditional_put": "etag"}
+        return storage_options(self.region)
 
     def open(self) -> DeltaTable | None:
         """Return the current version, or None before the first commit."""
-        return (
-            DeltaTable(self._uri, storage_options=self._options) if DeltaTable.is_deltatable(self._uri, self._options) else None
-        )
+        return open_table(self.bucket, self.key, region=self.region)
 
     def rows(self, *names: str, **partition: str) -> pa.Table:
         """Return the columns `names` of the rows in a partition, e.g. `rows("path", drop="first")`."""
@@ -60,8 +59,7 @@ class Table:
 
     def has(self, run: str) -> bool:
         """Say whether the run has been committed to this table."""
-        table = self.open()
-        return table is not None and table.transaction_version(run) is not None
+        return has_run(self.open(), run)
 
     def publish(self, files: Sequence[WrittenFile], *, run: str) -> bool:
         """Commit the files of a run, once, with the run's name as Delta application transaction.
@@ -70,7 +68,7 @@ class Table:
         commit. Returns False when there is nothing to do: the run is in the table, or has no rows for it.
         """
         table = self.open()
-        if not files or (table is not None and table.transaction_version(run) is not None):
+        if not files or has_run(table, run):
             return False
         commit = CommitProperties(app_transactions=[Transaction(run, 1)])
         if table is not None and self._replaces(files):

@@ -1,5 +1,8 @@
 """The DAG is parsed by Airflow itself and wired so that a cluster never outlives its run and a failure is never green."""
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -90,12 +93,29 @@ def test_only_the_task_after_the_optional_fit_has_another_trigger_rule(dag: Any)
     assert dag.get_task("transform_pca").upstream_task_ids >= {"featurize", "fit_pca"}
 
 
-def test_waiting_holds_no_worker(dag: Any) -> None:
+def test_a_drop_that_does_not_come_is_told_from_an_error(dag: Any) -> None:
     sensor = dag.get_task("wait_for_drop")
     assert isinstance(sensor, WaitForDropSensor)
-    assert sensor.deferrable
-    assert not sensor.soft_fail
-    assert all(task.deferrable for task in dag.tasks if isinstance(task, StageOperator | TerminateClusterOperator))
+    assert not sensor.soft_fail, "it would skip the run on missing rights, too"
+
+
+def test_parsing_loads_nothing_heavy() -> None:
+    """Airflow parses the file every half minute, and again in the process of each task."""
+    code = (
+        "import sys; from airflow.sdk import DAG; before = set(sys.modules); import fruits_features;"
+        "print(sorted({name.split('.')[0] for name in set(sys.modules) - before} & {*sys.argv[1:]}));"
+        "print([name for name in set(sys.modules) - before if name.startswith('airflow.providers.amazon')])"
+    )
+    heavy = ("boto3", "botocore", "aiobotocore", "deltalake", "pyarrow", "obstore", "numpy", "pandas", "pyspark")
+    paths = os.pathsep.join(str(contents.ROOT / name) for name in ("dags", "plugins"))
+    done = subprocess.run(
+        [sys.executable, "-c", code, *heavy],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-2:] == ["[]", "[]"]
 
 
 def test_a_stage_is_not_repeated_at_the_price_of_a_cluster(dag: Any) -> None:

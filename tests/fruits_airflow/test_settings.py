@@ -44,7 +44,7 @@ def test_all_missing_fields_are_named_together() -> None:
 
 
 def test_unknown_fields_are_named_with_the_known_ones() -> None:
-    with pytest.raises(InvalidSettings, match="unknown fields buckets, colour; known: bucket, emr_release, "):
+    with pytest.raises(InvalidSettings, match="unknown fields buckets, colour; known: bucket, deadline_s, emr_release, "):
         read(colour="red", buckets=[])
 
 
@@ -57,6 +57,12 @@ def test_what_is_no_json_is_refused() -> None:
 def test_an_idle_time_that_emr_refuses_is_refused(idle_timeout_s: int) -> None:
     with pytest.raises(InvalidSettings, match=f"idle_timeout_s is {idle_timeout_s}; EMR accepts 60 to"):
         read(idle_timeout_s=idle_timeout_s)
+
+
+@pytest.mark.parametrize("name", ["poll_s", "deadline_s", "max_core_nodes"])
+def test_less_than_one_is_refused(name: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"{name} is 0; expected at least 1"):
+        read(**{name: 0})
 
 
 def test_a_release_that_cannot_be_part_of_a_key_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fruits_airflow import spark_conf
 from fruits_airflow.steps import step
 from fruits_contract.params import RunParams
 from fruits_contract.stages import STAGES, Stage
@@ -20,10 +21,11 @@ def test_the_step_submits_the_stages_script_with_the_package_of_the_release(stag
     made = step(stage, params)
     assert made["Name"] == stage.name
     assert made["HadoopJarStep"]["Jar"] == "command-runner.jar"
-    assert made["HadoopJarStep"]["Args"][:6] == [
-        *("spark-submit", "--deploy-mode", "client", "--py-files", "s3://photos/code/v2/fruits.zip"),
-        f"s3://photos/code/v2/{stage.name}.py",
-    ]
+    args = made["HadoopJarStep"]["Args"]
+    assert args[:3] == ["spark-submit", "--deploy-mode", "client"]
+    package = args.index("--py-files")
+    assert args[3:package] == spark_conf.words()
+    assert args[package : package + 3] == ["--py-files", "s3://photos/code/v2/fruits.zip", f"s3://photos/code/v2/{stage.name}.py"]
 
 
 @stages

@@ -1,0 +1,124 @@
+"""How Spark is set up, each line with its reason, in this one place: what a step says, and what only a cluster can be told.
+
+The lines of a step must not name a master or an endpoint: the same step runs on EMR's YARN, on a local one and on `local[*]`,
+where Spark passes over what has no meaning there.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Line:
+    """One property, its value, and why."""
+
+    name: str
+    value: str
+    reason: str
+
+
+# The memory of a core node: 2g + 3g for the executor and 512m + 384m for the application master are 6,016 of YARN's 6,144 MB.
+STEP = (
+    Line(
+        "spark.driver.memory", "2g", "The driver plans, merges sums of 13 MB and writes the report; it holds no rows of features."
+    ),
+    Line("spark.executor.cores", "4", "One executor per node of 4 vCPU: the network is broadcast to it once."),
+    Line("spark.executor.memory", "2g", "The heap only passes Arrow batches on; photos and network live in the Python workers."),
+    Line("spark.executor.memoryOverhead", "3g", "Four Python workers of about 500 MB, and what the JVM needs beside its heap."),
+    Line("spark.yarn.am.memory", "512m", "In client mode the application master only asks for containers."),
+    Line("spark.yarn.am.memoryOverhead", "384m", "Spark's least; said here because the node's memory is counted out."),
+    Line("spark.executorEnv.OMP_NUM_THREADS", "1", "One computing thread per Spark core: the tasks are the parallelism."),
+    Line(
+        "spark.executorEnv.OPENBLAS_NUM_THREADS",
+        "1",
+        "The same for NumPy's linear algebra, which else takes all cores in every task.",
+    ),
+    Line(
+        "spark.locality.wait",
+        "0s",
+        "Photos come from S3 and are near to nobody: a free core must not wait for its favourite task.",
+    ),
+    Line(
+        "spark.task.maxFailures",
+        "4",
+        "A bad photo is a reject and not a failure, so more tries would only repeat a defect at a price.",
+    ),
+    Line("spark.speculation", "true", "A node that is ill or about to go must not hold up the whole step."),
+    Line(
+        "spark.speculation.quantile",
+        "0.9",
+        "Only at the end, when nine of ten tasks are done: a second copy costs as much as the first.",
+    ),
+    Line("spark.speculation.multiplier", "3", "And only for clear stragglers, three times as slow as the median task."),
+    Line("spark.speculation.minTaskRuntime", "60s", "Never for short tasks, whose times vary by nature."),
+    Line(
+        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version",
+        "1",
+        "Where no S3 committer is at work. Version 2 leaves parts of a failed job behind.",
+    ),
+)
+
+# Classification, property, value, reason: for Configurations of RunJobFlow.
+CLUSTER = {
+    "yarn-site": (
+        Line(
+            "yarn.nodemanager.resource.cpu-vcores",
+            "5",
+            "4 for the executor and 1 for the application master, which hardly computes but takes a container on a core node.",
+        ),
+        Line(
+            "yarn.nodemanager.resource.memory-mb",
+            "6144",
+            "Executor and application master fit on every type of the fleet, also on 8 GB, whatever EMR's default is there.",
+        ),
+        Line("yarn.scheduler.maximum-allocation-mb", "6144", "A container is never larger than a node."),
+    ),
+    "capacity-scheduler": (
+        Line(
+            "yarn.scheduler.capacity.resource-calculator",
+            "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator",
+            "EMR's default counts memory only; so cores count as well, and a node never has more tasks than vCPU.",
+        ),
+    ),
+}
+
+# What is deliberately not set, and why EMR's or Spark's default is right.
+LEFT = (
+    Line(
+        "spark.dynamicAllocation.enabled",
+        "true on EMR",
+        "Executors come and go with the nodes, Spot or replaced; with one executor per node the number is the cluster's size.",
+    ),
+    Line(
+        "spark.decommission.enabled",
+        "false",
+        "Apache Spark heeds YARN's decommissioning only without the shuffle service, which dynamic allocation on EMR uses; EMR "
+        "has its own handling, on by default. A lost node costs the tasks it was at: what is done is in S3, and shuffles are "
+        "small.",
+    ),
+    Line(
+        "spark.excludeOnFailure.enabled",
+        "false",
+        "On a cluster of one core node, the usual one, the first failed task would exclude its only executor and end the step.",
+    ),
+    Line(
+        "spark.yarn.maxAppAttempts",
+        "YARN's, 2",
+        "The application master may be on a Spot node; in client mode a second one takes over while the driver goes on.",
+    ),
+    Line(
+        "spark.sql.sources.commitProtocolClass",
+        "EMR's",
+        "EMR's commit protocol for S3 writes without renaming. Files of a failed job are in a folder that is the run's own, and "
+        "`publish` commits only those that a manifest names.",
+    ),
+)
+
+
+def words() -> list[str]:
+    """Return the lines of a step as words for spark-submit."""
+    return [word for line in STEP for word in ("--conf", f"{line.name}={line.value}")]
+
+
+def classifications() -> list[dict[str, object]]:
+    """Return the lines of the cluster in the form of RunJobFlow's Configurations."""
+    return [{"Classification": name, "Properties": {line.name: line.value for line in lines}} for name, lines in CLUSTER.items()]
