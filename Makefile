@@ -2,7 +2,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export IMAGES DROP PARAMS BUCKET TENSORFLOW
+export IMAGES DROP PARAMS BUCKET PHOTOS ENGINES REPETITIONS KEEP TENSORFLOW
 # what Spark runs on, of services that are not up yet: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
@@ -16,7 +16,7 @@ COMPILE = "$$uv" pip compile -q --python-version 3.11 --generate-hashes --no-emi
 .PHONY: help run up down status env model
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { gsub(/[$$][$$]/, "$$", $$2); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { gsub(/[$$][$$]/, "$$", $$2); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv-run ## Featurize photos: IMAGES=folder DROP=name PARAMS='{"mode": "fit"}' SPARK=yarn, all optional
 	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"}
@@ -48,8 +48,9 @@ test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a
 	@$(SET_UP) .venv-spark4/.stamp
 	.venv-spark4/bin/python -m pytest -m spark4 tests/spark_apps
 
-docs: .venv-dev ## Write the docs that follow from the code
+docs: .venv-dev ## Write the docs that follow from the code, and docs/performance.md from the kept figures
 	@$(PYTHON) docs/generate.py
+	@$(PYTHON) -m benchmarks.report
 
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
@@ -69,18 +70,43 @@ lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o bootstrap/requirements.txt bootstrap/requirements.in
 	@$(UV) $(COMPILE) -o bootstrap/requirements-tensorflow.txt bootstrap/requirements-tensorflow.in
 	@$(UV) $(COMPILE) -o requirements-spark4.txt requirements-spark4.in
+	@$(UV) $(COMPILE) -o benchmarks/requirements-peers.txt benchmarks/requirements-peers.in
 
 clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
-	rm -rf .venv .venv-spark4 .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-spark4 .venv-peers .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; nothing else should run meanwhile)
+.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-dag
+bench-featurize: .venv-run .venv-peers ## Featurize against notebook, Ray Data, Daft and the engine's limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
+	@$(BENCH)featurize $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $${ENGINES:+--engines "$$ENGINES"} $(BENCH_OPTIONS)
+
+bench-pca: .venv-run ## The PCA's fit against MLlib's, and against NumPy's SVD
+	@$(BENCH)pca $(BENCH_OPTIONS)
+
+bench-latency: .venv-run ## Featurize with each GET held back by 30 ms: IMAGES=folder PHOTOS=4320
+	@$(BENCH)latency $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $(BENCH_OPTIONS)
+
+bench-scale: .venv-run ## Time and memory from 1,000 to 50,000 photos: IMAGES=folder
+	@$(BENCH)scale $(BENCH_IMAGES) $(BENCH_OPTIONS)
+
+bench-dag: .venv-run ## What Airflow adds to a run, and how long DAG files take to parse
+	@$(BENCH)dag $(BENCH_OPTIONS)
+
+BENCH = $(PYTHON) -m benchmarks.
+BENCH_IMAGES = --images "$$IMAGES"
+BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} $(OPTIONS)
 
 # ---- set-up: a stamp says which set .venv holds. The run set is only added to what is there, so that `make run` never removes what
 # the dev set, or somebody else's set-up, put beside it; the dev set is made exactly.
-.PHONY: .venv-run .venv-dev
+.PHONY: .venv-run .venv-dev .venv-peers
 .venv-run:
 	@$(SET_UP) .venv/.run.stamp
 .venv-dev:
 	@$(SET_UP) .venv/.dev.stamp
+
+.venv-peers:
+	@$(SET_UP) .venv-peers/.stamp
 
 .venv/.run.stamp: requirements.txt
 	@$(IN_VENV) install --require-hashes -r requirements.txt 1>&2
@@ -93,6 +119,11 @@ clean: ## Stop the services, then delete .venv, .fruits and out with all results
 .venv-spark4/.stamp: requirements-spark4.txt
 	@$(UV) { [ -x .venv-spark4/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-spark4; } && \
 	  VIRTUAL_ENV="$(CURDIR)/.venv-spark4" "$$uv" pip sync --require-hashes requirements-spark4.txt 1>&2
+	@touch $@
+
+.venv-peers/.stamp: benchmarks/requirements-peers.txt
+	@$(UV) { [ -x .venv-peers/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-peers; } && \
+	  VIRTUAL_ENV="$(CURDIR)/.venv-peers" "$$uv" pip sync --require-hashes benchmarks/requirements-peers.txt 1>&2
 	@touch $@
 
 IN_VENV = $(UV) { [ -x $(PYTHON) ] || "$$uv" venv --clear --python 3.11 .venv; } && VIRTUAL_ENV="$(CURDIR)/.venv" "$$uv" pip

@@ -3,6 +3,8 @@
 import sys
 from collections import Counter
 
+import pyarrow.compute as pc
+
 from fruits.featurizing import Extractor, choose_engine, featurize, tasks_for
 from fruits.progress import watched
 from fruits.stage import StageRun
@@ -17,15 +19,16 @@ def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
     run = StageRun.begin(FEATURIZE, argv)
     params = run.params
-    batch = run.table(layout.batch(params.run), columns=columns.BATCH).cache()
-    photos, size_bytes = batch.selectExpr("count(*)", "coalesce(sum(size_bytes), 0)").collect()[0]
+    batch = run.table(layout.batch(params.run), columns=columns.BATCH)
+    sizes = run.storage.read_column(layout.batch(params.run), "size_bytes")
+    photos = len(sizes)
     context = run.spark.sparkContext
     model_key = layout.extractor_keras if params.engine == "tensorflow" else layout.extractor
     model = run.storage.read(model_key(params.extractor))
     extractor = Extractor(params.extractor, context.broadcast(model), params.engine)
     choice = choose_engine(batch, bucket=params.bucket, extractor=extractor)
 
-    tasks = tasks_for(photos, size_bytes, cores=context.defaultParallelism)
+    tasks = tasks_for(photos, pc.sum(sizes).as_py() or 0, cores=context.defaultParallelism)
     features, rejects = featurize(batch, bucket=params.bucket, extractor=choice.extractor, tasks=tasks)
     features_part = layout.features_part(params.drop, params.run)
     with watched(context, what=f"featurize: {photos:,} photos"):

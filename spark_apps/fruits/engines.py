@@ -7,7 +7,7 @@ features, and `fruits.choosing` picks between them.
 import os
 import tempfile
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,7 +44,7 @@ class LiteRT:
         # Imported here, as in every engine: a process loads only the one that it runs.
         from ai_edge_litert import interpreter
 
-        self.name = f"litert-{version('ai-edge-litert')}-float32"
+        self.name = engine_name("litert")
         self._interpreter = interpreter.Interpreter(model_content=model, num_threads=1)
         self._source = self._interpreter.get_input_details()[0]["index"]
         self._target = self._interpreter.get_output_details()[0]["index"]
@@ -110,17 +110,12 @@ class TensorFlow:
     def __init__(self, model: bytes) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-        try:
-            import tensorflow
-        except ModuleNotFoundError as error:
-            raise EngineUnusable(
-                "TensorFlow is not in the nodes' Python; use litert, openvino or auto, or a release made by `make release "
-                "TENSORFLOW=1`"
-            ) from error
+        self.name = engine_name("tensorflow")
+        import tensorflow
+
         if not tensorflow.config.get_visible_devices("GPU"):
             tensorflow.config.threading.set_intra_op_parallelism_threads(1)
             tensorflow.config.threading.set_inter_op_parallelism_threads(1)
-        self.name = f"tensorflow-{tensorflow.__version__}-float32"
         with tempfile.NamedTemporaryFile(suffix=".keras") as file:
             file.write(model)
             file.flush()
@@ -139,6 +134,26 @@ _ENGINES: dict[str, Callable[[bytes], Any]] = {
     "openvino-bfloat16": lambda model: OpenVino(model, precision="bf16"),
     "tensorflow": TensorFlow,
 }
+
+
+_PACKAGES = {
+    "litert": ("ai-edge-litert", "float32"),
+    "openvino": ("openvino", "float32"),
+    "openvino-bfloat16": ("openvino", "bfloat16"),
+    "tensorflow": ("tensorflow-cpu", "float32"),
+}
+
+
+def engine_name(name: str) -> str:
+    """Return engine, version and precision, without opening it; the driver has the workers' packages."""
+    package, precision = _PACKAGES[name]
+    try:
+        return f"{name.partition('-')[0]}-{version(package)}-{precision}"
+    except PackageNotFoundError as error:
+        raise EngineUnusable(
+            f"{package} is not in the nodes' Python; use litert, openvino or auto, or a release made by "
+            "`make release TENSORFLOW=1`"
+        ) from error
 
 
 def open_engine(name: str, model: bytes) -> Engine:

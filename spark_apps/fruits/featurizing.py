@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame
 
 from fruits import choosing
 from fruits.choosing import Trial
-from fruits.engines import FEATURES, Engine, open_engine
+from fruits.engines import FEATURES, Engine, engine_name, open_engine
 from fruits.errors import UnreadableImage
 from fruits.vision import SIZE_PX, decode
 from fruits_contract import columns
@@ -81,25 +81,24 @@ class _Rows(AccumulatorParam[list[dict[str, Any]]]):
 
 
 def choose_engine(batch: DataFrame, *, bucket: str, extractor: Extractor) -> Choice:
-    """Open the extractor's engine on a worker; with `auto` and reduced precision, try it on photos of the batch there first.
+    """Return the engine that was asked for; `auto` and reduced precision are first tried on photos of the batch, on a worker.
 
     One worker decides for all, so that a run's features come from one engine even where the nodes' CPUs differ.
 
     Raises
     ------
     EngineUnusable
-        When the engine that was asked for cannot be opened, or does not pass parity.
+        When the engine that was asked for does not pass the trial.
     """
     asked = extractor.engine
-    needs_trial = asked == "auto" or asked in choosing.REDUCED_PRECISION
-    sample = batch.orderBy("etag").limit(choosing.SAMPLE_PHOTOS).collect() if needs_trial else []
+    if asked != "auto" and asked not in choosing.REDUCED_PRECISION:
+        return Choice(extractor, engine_name(asked), "asked for", ())
+    sample = batch.orderBy("etag").limit(choosing.SAMPLE_PHOTOS).collect()
 
     def on_worker(_: Any) -> list[Trial]:
         def opened(name: str) -> Engine:
             return open_engine(name, extractor.model.value)
 
-        if not needs_trial:
-            return [choosing.opening(asked, open_engine=opened)]
         read = _reader(S3Store(bucket))
         images = []
         for photo in sample:
@@ -110,7 +109,7 @@ def choose_engine(batch: DataFrame, *, bucket: str, extractor: Extractor) -> Cho
 
     trials = tuple(batch.sparkSession.sparkContext.parallelize([asked], 1).map(on_worker).first())
     chosen, why = choosing.choose(trials, asked=asked)
-    return Choice(replace(extractor, engine=chosen.engine), chosen.name, why, trials if needs_trial else ())
+    return Choice(replace(extractor, engine=chosen.engine), chosen.name, why, trials)
 
 
 def featurize(

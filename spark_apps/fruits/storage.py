@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import obstore
+import pyarrow as pa
 import pyarrow.parquet
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
@@ -48,6 +49,11 @@ class Storage:
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **arrays)
         self.write(key, content.getvalue())
+
+    def read_column(self, key: str, name: str) -> pa.ChunkedArray:
+        """Return one column of a Parquet object, without Spark: its first query costs seconds."""
+        with self._files.open(f"{self.bucket}/{key}") as source:
+            return pyarrow.parquet.read_table(source, columns=[name])[name]
 
     def delete_folder(self, prefix: str) -> None:
         """Delete every object below `prefix`."""

@@ -65,7 +65,7 @@ def test_argv_with_an_unknown_or_shortened_word_exits_with_2(word: str, capsys: 
         ("components", -1, r"components is -1; expected at least 1"),
         ("max_reject_ratio", -0.01, r"max_reject_ratio is -0\.01; expected at least 0"),
         ("max_reject_ratio", 1.5, r"max_reject_ratio is 1\.5; expected at most 1"),
-        ("engine", "onnx", r"engine is 'onnx'; expected one of litert"),
+        ("engine", "onnx", r"engine is 'onnx'; expected one of auto, litert"),
         ("mode", "auto", r"mode is 'auto'; a planned run either fits or transforms"),
         ("extractor", "0" * 63, "extractor is '0{63}'; expected the 64 hex digits of a sha256"),
         ("extractor", "A" * 64, "expected the 64 hex digits"),
