@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import KEPT, flat, shown
+from fruits_airflow import cost as cost_model
 from local.state import REPO
 
 PAGE = REPO / "docs" / "performance.md"
@@ -183,7 +184,7 @@ def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=PAGE, metavar="FILE", help="default: %(default)s")
-    parser.parse_args().out.write_text(page(read_kept()))
+    parser.parse_args().out.write_text(page(read_kept(), cost=cost_model.explain()))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ def test_the_proxy_holds_gets_back_and_nothing_else(tmp_path):
     words = [sys.executable, "-m", "benchmarks.proxy", "--to", str(server.server_port), "--delay-ms", str(DELAY_S * 1000)]
     with ExitStack() as stack:
         stack.callback(server.shutdown)
-        stack.enter_context(children.started(words, env=os.environ, folder=tmp_path))
+        path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+        stack.enter_context(children.started(words, env=os.environ | path, folder=tmp_path))
         deadline = time.monotonic() + 20
         while not (tmp_path / "stdout").read_text().endswith("\n") and time.monotonic() < deadline:
             time.sleep(0.05)

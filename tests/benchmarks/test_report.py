@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.measuring import Figures, Outcome, to_json
+from fruits_airflow import cost
 from tests.benchmarks.test_measuring import MACHINE
 
 KEPT = {
@@ -20,7 +21,9 @@ KEPT = {
 def test_the_page_is_fresh():
     stored = report.PAGE
     assert stored.exists(), "docs/performance.md is missing; run make docs"
-    assert stored.read_text() == report.page(report.read_kept()), "docs/performance.md is not what the figures say; run make docs"
+    page = report.page(report.read_kept(), cost=cost.explain())
+    assert stored.read_text() == page, "docs/performance.md is not what the figures say; run make docs"
+    )
 
 
 def test_every_benchmark_has_its_command_and_what_it_does_not_say():
