@@ -23,7 +23,6 @@ def test_the_page_is_fresh():
     assert stored.exists(), "docs/performance.md is missing; run make docs"
     page = report.page(report.read_kept(), cost=cost.explain())
     assert stored.read_text() == page, "docs/performance.md is not what the figures say; run make docs"
-    )
 
 
 def test_every_benchmark_has_its_command_and_what_it_does_not_say():
