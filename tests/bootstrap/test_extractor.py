@@ -1,6 +1,8 @@
 """The exported network gives the features that Keras gives, and nothing else is ever accepted as weights."""
 
+import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,15 @@ def test_altered_or_unfinished_extractor_is_not_found(tmp_path: Path) -> None:
     assert extractor.find(tmp_path) is None
     (tmp_path / f"{'0' * 64}.tflite").write_bytes(b"altered")
     assert extractor.find(tmp_path) is None
+
+
+def test_an_extractor_of_before_there_was_a_keras_file_is_exported_again(tmp_path: Path) -> None:
+    made = extractor.Extractor(hashlib.sha256(b"network").hexdigest(), "", "", "", 7)
+    made.path(tmp_path).write_bytes(b"network")
+    (tmp_path / extractor.CARD).write_text(json.dumps(asdict(made)))
+    assert extractor.find(tmp_path) is None
+    made.keras_path(tmp_path).write_bytes(b"keras")
+    assert extractor.find(tmp_path) == made
 
 
 @pytest.mark.slow

@@ -34,6 +34,7 @@ def tree(tmp_path: Path) -> Path:
         "plugins/fruits_contract/__init__.py": "",
         "bootstrap/install_python.sh": "#!/bin/bash\n",
         "bootstrap/requirements.txt": "six==1.17.0\n",
+        "bootstrap/requirements-tensorflow.txt": "six==1.17.0\ntensorflow-cpu==2.21.0\n",
         **{f"spark_apps/{stage.name}.py": f"# {stage.name}\n" for stage in stages.STAGES},
     }
     for name, text in files.items():
@@ -50,12 +51,14 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> extractor.Extracto
     folder = tmp_path / "extractor"
     folder.mkdir()
     network.path(folder).write_bytes(b"network")
+    network.keras_path(folder).write_bytes(b"keras")
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     for name in ("requirements.txt", "a-1-py3-none-any.whl", "b-1-py3-none-any.whl"):
         (wheels / name).write_text(name)
     monkeypatch.setattr(extractor, "ensure", lambda: network)
     monkeypatch.setattr(extractor.Extractor, "path", lambda self: folder / f"{self.digest}.tflite")
+    monkeypatch.setattr(extractor.Extractor, "keras_path", lambda self: folder / f"{self.digest}.keras")
     monkeypatch.setattr(wheelhouse, "ensure", lambda requirements: wheels)
     return network
 
@@ -125,7 +128,8 @@ def test_publish_puts_everything_and_only_once(tree: Path, parts: extractor.Extr
     card = release.publish_release(bucket, root=tree, say=_listen([]))
 
     stored = {item["Key"]: item for item in s3.list_objects_v2(Bucket=bucket)["Contents"]}
-    assert set(stored) == {*card.files, layout.release_card(card.release), layout.extractor(DIGEST)}
+    models = {layout.extractor(DIGEST), layout.extractor_keras(DIGEST)}
+    assert set(stored) == {*card.files, layout.release_card(card.release), *models}
     assert layout.wheels_prefix(card.release) + "requirements.txt" in card.files
     last = max(stored.values(), key=lambda item: item["LastModified"])["LastModified"]
     assert stored[layout.release_card(card.release)]["LastModified"] == last
@@ -134,6 +138,21 @@ def test_publish_puts_everything_and_only_once(tree: Path, parts: extractor.Extr
     said: list[str] = []
     assert release.publish_release(bucket, root=tree, say=_listen(said)) == card
     assert said == [f"release {card.release}: in the bucket already, nothing uploaded"]
+
+
+def test_a_release_with_tensorflow_is_another_one_and_says_so(
+    tree: Path, parts: extractor.Extractor, s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = release.publish_release(bucket, root=tree, say=_listen([]))
+    asked: list[Path] = []
+    wheels = wheelhouse.ensure(tree)
+    monkeypatch.setattr(wheelhouse, "ensure", lambda requirements: asked.append(requirements) or wheels)
+    full = release.publish_release(bucket, root=tree, say=_listen([]), tensorflow=True)
+    assert asked == [tree / "bootstrap/requirements-tensorflow.txt"]
+    assert (plain.tensorflow, full.tensorflow) == (False, True)
+    assert plain.release != full.release
+    stored = json.loads(s3.get_object(Bucket=bucket, Key=layout.release_card(full.release))["Body"].read())
+    assert stored["tensorflow"] is True
 
 
 def test_wheels_of_the_last_release_are_copied(tree: Path, parts: extractor.Extractor, s3: S3Client, bucket: str) -> None:
