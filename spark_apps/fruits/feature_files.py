@@ -15,6 +15,8 @@ from obstore.fsspec import FsspecStore
 from fruits.engines import FEATURES
 
 CHUNK_ROWS = 2048  # rows handed on at a time: 10 MB
+# Files that a Delta commit rewrote carry other Arrow types (string_view), for which there are no kernels.
+_SCHEMA = pa.schema({"path": pa.string(), "extractor": pa.string(), "features": pa.list_(pa.float32())})
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ def read_features(file: FeatureFile, *, bucket: str, extractor: str) -> Iterator
     superseded = pa.concat_arrays(gone) if gone else None
     with files.open(f"{bucket}/{file.key}") as source:
         content = pq.ParquetFile(source, pre_buffer=True)
-        for batch in content.iter_batches(CHUNK_ROWS, columns=["path", "extractor", "features"], use_threads=False):
+        for stored in content.iter_batches(CHUNK_ROWS, columns=_SCHEMA.names, use_threads=False):
+            batch = stored.select(_SCHEMA.names).cast(_SCHEMA)
             kept = pc.equal(batch["extractor"], extractor)
             if superseded is not None:
                 kept = pc.and_(kept, pc.invert(pc.is_in(batch["path"], superseded)))
@@ -43,4 +46,4 @@ def read_features(file: FeatureFile, *, bucket: str, extractor: str) -> Iterator
 
 def _paths(files: FsspecStore, bucket: str, key: str) -> pa.Array:
     with files.open(f"{bucket}/{key}") as source:
-        return pq.read_table(source, columns=["path"])["path"].combine_chunks()
+        return pq.read_table(source, columns=["path"])["path"].cast(pa.string()).combine_chunks()

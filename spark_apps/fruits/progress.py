@@ -35,11 +35,6 @@ def _watch(context: SparkContext, what: str, done: threading.Event) -> None:
             stage = tracker.getStageInfo(number)
             if stage is None or not stage.numTasks:
                 continue
-            seconds = time.monotonic() - began
-            left = f", about {seconds / stage.numCompletedTasks * (stage.numTasks - stage.numCompletedTasks):.0f} s left"
-            print(
-                f"{what}, {stage.numCompletedTasks} of {stage.numTasks} tasks done after {seconds:.0f} s"
-                f"{left if stage.numCompletedTasks else ''}",
-                file=sys.stderr,
-                flush=True,
-            )
+            all_tasks, finished, seconds = stage.numTasks, stage.numCompletedTasks, time.monotonic() - began
+            left = f", about {seconds / finished * (all_tasks - finished):.0f} s left" if finished else ""
+            print(f"{what}, {finished} of {all_tasks} tasks done after {seconds:.0f} s{left}", file=sys.stderr, flush=True)

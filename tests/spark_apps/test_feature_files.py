@@ -68,6 +68,19 @@ def test_rows_whose_photo_was_featurized_or_rejected_anew_do_not_count(bucket: S
     assert (kept == rows[[0, 2, 4]]).all()
 
 
+def test_files_that_a_delta_commit_rewrote_are_read_as_well(bucket: Storage, s3_environment: dict[str, str]) -> None:
+    deltalake = pytest.importorskip("deltalake", reason="the environment of Spark 4 has no deltalake")
+    rows = vectors(3, seed=8)
+    data = {"path": list("abc"), "extractor": [THIS] * 3, "features": pa.array(list(rows), type=pa.list_(pa.float32()))}
+    options = s3_environment | {"aws_conditional_put": "etag"}
+    deltalake.write_deltalake("s3://files/rewritten", pa.table(data), storage_options=options)
+    table = deltalake.DeltaTable("s3://files/rewritten", storage_options=options)
+    table.delete("path = 'b'")
+    (key,) = [uri.removeprefix("s3://files/") for uri in table.file_uris()]
+    assert (read(FeatureFile(key)) == rows[[0, 2]]).all()
+    assert (read(FeatureFile(key, superseded_by=(key,)))).size == 0
+
+
 def test_the_moments_of_many_files_are_those_of_all_rows(spark: SparkSession, bucket: Storage) -> None:
     rows = vectors(700, seed=6)
     files = []
