@@ -14,8 +14,8 @@ from benchmarks import children, rig
 from benchmarks.contenders.fit_pca import EXTRACTOR
 from benchmarks.measuring import Figures, Outcome, Ratio, main, parser, ratio
 from benchmarks.rig import BUCKET, CORES, Rig
+from fruits.batch import tasks_for
 from fruits.engines import FEATURES
-from fruits.featurizing import tasks_for
 from fruits_airflow import spark_conf
 from fruits_contract import layout
 from local.progress import say

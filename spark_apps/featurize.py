@@ -2,52 +2,58 @@
 
 import sys
 from collections import Counter
+from itertools import islice
 
-import pyarrow.compute as pc
+import pyarrow as pa
 
-from fruits.featurizing import Extractor, choose_engine, featurize, tasks_for
+from fruits import choosing
+from fruits.batch import Photo, deal, read_photos, read_sizes
+from fruits.featurizing import Extractor, choose_engine, featurize
 from fruits.progress import watched
 from fruits.stage import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.stages import FEATURIZE
 
-# Rows are written to memory until a row group is full: small ones keep a task's memory flat, and fit_pca streams them.
-ROW_GROUP_BYTES = 16 * 2**20
+_REJECTS = pa.schema([(name, pa.string()) for name in columns.REJECTS])
 
 
 def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
     run = StageRun.begin(FEATURIZE, argv)
-    params = run.params
-    batch = run.table(layout.batch(params.run), columns=columns.BATCH)
-    sizes = run.storage.read_column(layout.batch(params.run), "size_bytes")
-    photos = len(sizes)
-    context = run.spark.sparkContext
+    params, storage, context = run.params, run.storage, run.context
+    batch = layout.batch(params.run)
+    sizes = read_sizes(storage, batch)
+
+    def sample() -> list[Photo]:
+        every = max(1, len(sizes) // choosing.SAMPLE_PHOTOS)
+        return list(islice(read_photos(storage, batch, start=0, stop=len(sizes)), 0, None, every))[: choosing.SAMPLE_PHOTOS]
+
     model_key = layout.extractor_keras if params.engine == "tensorflow" else layout.extractor
-    model = run.storage.read(model_key(params.extractor))
-    extractor = Extractor(params.extractor, context.broadcast(model), params.engine)
-    choice = choose_engine(batch, bucket=params.bucket, extractor=extractor)
+    model = context.broadcast(storage.read(model_key(params.extractor)))
+    extractor = Extractor(params.extractor, model, params.engine)
+    choice = choose_engine(context, sample, bucket=params.bucket, extractor=extractor)
 
-    tasks = tasks_for(photos, pc.sum(sizes).as_py() or 0, cores=context.defaultParallelism)
-    features, rejects = featurize(batch, bucket=params.bucket, extractor=choice.extractor, tasks=tasks)
-    features_part = layout.features_part(params.drop, params.run)
-    with watched(context, what=f"featurize: {photos:,} photos"):
-        features.select(*columns.FEATURES).write.mode("overwrite").option("parquet.block.size", ROW_GROUP_BYTES).parquet(
-            run.uri(features_part)
-        )
-    rejects_part = layout.rejects_part(params.drop, params.run)
-    run.spark.createDataFrame(rejects.value, columns.ddl(columns.REJECTS)).coalesce(1).write.mode("overwrite").parquet(
-        run.uri(rejects_part)
+    folder = layout.features_part(params.drop, params.run)
+    parts = deal(sizes, cores=context.defaultParallelism)
+    with watched(context, what=f"featurize: {len(sizes):,} photos"):
+        done = featurize(context, parts, bucket=params.bucket, batch=batch, folder=folder, extractor=choice.extractor)
+    features = [each.file for each in done if each.file]
+    storage.delete_folder(folder, but=[file.key for file in features])
+
+    rejects = [row for each in done for row in each.rejects]
+    rejected = storage.write_parquet(
+        f"{layout.rejects_part(params.drop, params.run)}part-00000.parquet",
+        pa.Table.from_pylist(rejects, schema=_REJECTS).to_batches(),
+        schema=_REJECTS,
+        dictionary=_REJECTS.names,
     )
-
-    written = run.storage.parquet_files(features_part)
     run.leave(
-        rows_in=photos,
-        rows_out=sum(file.rows for file in written),
-        rows_rejected=len(rejects.value),
-        files=[*written, *run.storage.parquet_files(rejects_part)],
+        rows_in=len(sizes),
+        rows_out=sum(file.rows for file in features),
+        rows_rejected=len(rejects),
+        files=[*features, *([rejected] if rejected else [])],
         figures={
-            "reasons": dict(Counter(row["reason"] for row in rejects.value).most_common()),
+            "reasons": dict(Counter(row["reason"] for row in rejects).most_common()),
             "engine": choice.as_figures(),
         },
         digests={"extractor": params.extractor, "engine": choice.name},

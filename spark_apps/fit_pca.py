@@ -14,7 +14,7 @@ def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
     run = StageRun.begin(FIT_PCA, argv)
     params = run.params
-    moments = moments_of(run.spark.sparkContext, all_feature_files(run), bucket=params.bucket, extractor=params.extractor)
+    moments = moments_of(run.context, all_feature_files(run), bucket=params.bucket, extractor=params.extractor)
     pca = fit(moments, variance=params.variance, components=params.components)
     card = PcaCard(
         model_id=params.pca,

@@ -26,8 +26,8 @@ def main(argv: list[str]) -> None:
     stages = [FEATURIZE, *([FIT_PCA] if params.mode == "fit" else []), TRANSFORM_PCA, VALIDATE]
     manifests = [run.manifest_of(stage) for stage in stages]
     transformed = manifests[-2]
-    projected = run.table(*(file.key for file in transformed.files), columns=columns.PROJECTED)
-    rejects = run.table(layout.rejects_part(params.drop, params.run), columns=columns.REJECTS)
+    projected = run.written(TRANSFORM_PCA, layout.PROJECTED, columns=columns.PROJECTED)
+    rejects = run.written(FEATURIZE, layout.REJECTS, columns=columns.REJECTS)
     card = read_card(run.storage, params.pca)
 
     rows = write_csv(projected, run, k=card.k)

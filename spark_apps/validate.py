@@ -18,8 +18,8 @@ def main(argv: list[str]) -> None:
     card = read_card(run.storage, params.pca)
     batch = run.table(layout.batch(params.run), columns=columns.BATCH)
     features = own_features(run)
-    rejects = run.table(layout.rejects_part(params.drop, params.run), columns=columns.REJECTS)
-    projected = run.table(*(file.key for file in transformed.files), columns=columns.PROJECTED)
+    rejects = run.written(FEATURIZE, layout.REJECTS, columns=columns.REJECTS)
+    projected = run.written(TRANSFORM_PCA, layout.PROJECTED, columns=columns.PROJECTED)
 
     findings = [
         *checking.check_counts(batch, features, rejects),

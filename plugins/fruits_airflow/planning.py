@@ -25,6 +25,8 @@ from fruits_contract.params import RunParams, resolve
 
 log = logging.getLogger(__name__)
 
+ROWS_TOGETHER = 8192  # of the list of photos: a task reads only the row groups that hold its own
+
 
 def plan_run(s3: Any, settings: Settings, *, dag_run_id: str, drop: str, asked: dict[str, Any]) -> dict[str, Any]:
     """List the drop once, subtract what is known, and decide.
@@ -92,7 +94,7 @@ def plan_run(s3: Any, settings: Settings, *, dag_run_id: str, drop: str, asked: 
     )
     table = pa.Table.from_pylist(batch, schema=pa.schema([(name, _ARROW[kind]) for name, kind in columns.BATCH.items()]))
     content = io.BytesIO()
-    pq.write_table(table, content)
+    pq.write_table(table, content, row_group_size=ROWS_TOGETHER)
     for key, body in {
         layout.batch(run): content.getvalue(),
         layout.retained(run): json.dumps(retained).encode(),

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class OpenVino:
         can = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and "BF16" not in can:
             raise EngineUnusable("the CPU does not compute in bfloat16 (AVX512-BF16 or AMX); use litert, openvino or auto")
-        self.name = f"openvino-{version('openvino')}-{ {'f32': 'float32', 'bf16': 'bfloat16'}[precision] }"
+        self.name = engine_name("openvino-bfloat16" if precision == "bf16" else "openvino")
         # OpenVINO reads a .tflite from a file only.
         with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
             file.write(model)
@@ -108,14 +108,12 @@ class TensorFlow:
     batch_images = 32
 
     def __init__(self, model: bytes) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
         self.name = engine_name("tensorflow")
+        # By the environment: a process that has used TensorFlow before refuses the same by its API.
+        for setting, value in _TENSORFLOW.items():
+            os.environ.setdefault(setting, value)
         import tensorflow
 
-        if not tensorflow.config.get_visible_devices("GPU"):
-            tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-            tensorflow.config.threading.set_inter_op_parallelism_threads(1)
         with tempfile.NamedTemporaryFile(suffix=".keras") as file:
             file.write(model)
             file.flush()
@@ -128,30 +126,36 @@ class TensorFlow:
         return features
 
 
-_ENGINES: dict[str, Callable[[bytes], Any]] = {
-    "litert": LiteRT,
-    "openvino": OpenVino,
-    "openvino-bfloat16": lambda model: OpenVino(model, precision="bf16"),
-    "tensorflow": TensorFlow,
+_TENSORFLOW = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
 }
 
 
-_PACKAGES = {
-    "litert": ("ai-edge-litert", "float32"),
-    "openvino": ("openvino", "float32"),
-    "openvino-bfloat16": ("openvino", "bfloat16"),
-    "tensorflow": ("tensorflow-cpu", "float32"),
+class _Known(NamedTuple):
+    opens: Callable[[bytes], Any]
+    package: str
+    precision: str
+
+
+_ENGINES = {
+    "litert": _Known(LiteRT, "ai-edge-litert", "float32"),
+    "openvino": _Known(OpenVino, "openvino", "float32"),
+    "openvino-bfloat16": _Known(lambda model: OpenVino(model, precision="bf16"), "openvino", "bfloat16"),
+    "tensorflow": _Known(TensorFlow, "tensorflow-cpu", "float32"),
 }
 
 
 def engine_name(name: str) -> str:
     """Return engine, version and precision, without opening it; the driver has the workers' packages."""
-    package, precision = _PACKAGES[name]
+    known = _ENGINES[name]
     try:
-        return f"{name.partition('-')[0]}-{version(package)}-{precision}"
+        return f"{name.partition('-')[0]}-{version(known.package)}-{known.precision}"
     except PackageNotFoundError as error:
         raise EngineUnusable(
-            f"{package} is not in the nodes' Python; use litert, openvino or auto, or a release made by "
+            f"{known.package} is not in the nodes' Python; use litert, openvino or auto, or a release made by "
             "`make release TENSORFLOW=1`"
         ) from error
 
@@ -166,5 +170,5 @@ def open_engine(name: str, model: bytes) -> Engine:
     """
     if name not in _ENGINES:
         raise ValueError(f"engine {name!r} is not known; expected one of {', '.join(_ENGINES)}")
-    engine: Engine = _ENGINES[name](model)
+    engine: Engine = _ENGINES[name].opens(model)
     return engine

@@ -1,4 +1,4 @@
-"""From a list of photos to a table of features.
+"""From a list of photos to files of features.
 
 A task has one core, so one thread of it decodes and runs the network, and that thread never waits for S3: others, which only
 wait, fetch ahead of it, within bounds in photos and in bytes. It must not know keys or manifests: photos that cannot be read are
@@ -6,11 +6,10 @@ returned as rejects, and any other error is Spark's to retry.
 """
 
 import contextlib
-import math
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
@@ -19,32 +18,29 @@ import numpy as np
 import obstore
 import pyarrow as pa
 from obstore.store import S3Store
-from pyspark import Accumulator, AccumulatorParam, Broadcast
-from pyspark.sql import DataFrame
+from pyspark import Broadcast, SparkContext, TaskContext
 
 from fruits import choosing
+from fruits.batch import Part, Photo, read_photos
 from fruits.choosing import Trial
 from fruits.engines import FEATURES, Engine, engine_name, open_engine
 from fruits.errors import UnreadableImage
+from fruits.storage import Storage
 from fruits.vision import SIZE_PX, decode
 from fruits_contract import columns
+from fruits_contract.manifest import WrittenFile
 
 READERS = 64  # concurrent GETs of one task: 2,000 photos/s at 30 ms per object, more than any engine needs
 AHEAD_PHOTOS = 512  # fetched and not yet decoded, at most
 AHEAD_BYTES = 32 * 2**20  # stop fetching at so many bytes of them
-ROWS_OUT = 512  # rows of one Arrow batch handed back to Spark: 2.6 MB
-
-# How the photos are dealt to tasks (`tasks_for`).
-BYTES_LIKE_A_PHOTO = 600_000  # fetching and decoding so many bytes takes as long as the network's work on one photo
-FULL_TASK = 25_000  # photos of a task of a large batch: a file of 128 MB, and minutes of work
-SMALL_TASK = 1_024  # fewer photos than this are not worth a task's start of half a second
-WAVES = 4  # tasks per core of a middling batch: a core that is slower than the others leaves its last task to them
+ROWS_OUT = 3072  # rows of one Arrow batch and row group: 16 MB, which fit_pca reads one at a time
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _ARROW = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
-_SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in columns.FEATURES.items()])
+SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in columns.FEATURES.items()])
+_REPEATED = ("label", "contributor", "extractor")
 
 
 @dataclass(frozen=True)
@@ -70,17 +66,15 @@ class Choice:
         return {"name": self.name, "why": self.why, "trials": [asdict(trial) for trial in self.trials]}
 
 
-class _Rows(AccumulatorParam[list[dict[str, Any]]]):
-    """Collects the rejects: few and small, and counted once per finished task of a write."""
+@dataclass(frozen=True)
+class Done:
+    """What one task left: its file, if it had a readable photo, and a row (`columns.REJECTS`) per unreadable one."""
 
-    def zero(self, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return []
-
-    def addInPlace(self, value1: list[dict[str, Any]], value2: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return value1 + value2
+    file: WrittenFile | None
+    rejects: list[dict[str, Any]]
 
 
-def choose_engine(batch: DataFrame, *, bucket: str, extractor: Extractor) -> Choice:
+def choose_engine(context: SparkContext, sample: Callable[[], list[Photo]], *, bucket: str, extractor: Extractor) -> Choice:
     """Return the engine that was asked for; `auto` and reduced precision are first tried on photos of the batch, on a worker.
 
     One worker decides for all, so that a run's features come from one engine even where the nodes' CPUs differ.
@@ -93,7 +87,7 @@ def choose_engine(batch: DataFrame, *, bucket: str, extractor: Extractor) -> Cho
     asked = extractor.engine
     if asked != "auto" and asked not in choosing.REDUCED_PRECISION:
         return Choice(extractor, engine_name(asked), "asked for", ())
-    sample = batch.orderBy("etag").limit(choosing.SAMPLE_PHOTOS).collect()
+    photos = sample()
 
     def on_worker(_: Any) -> list[Trial]:
         def opened(name: str) -> Engine:
@@ -101,58 +95,49 @@ def choose_engine(batch: DataFrame, *, bucket: str, extractor: Extractor) -> Cho
 
         read = _reader(S3Store(bucket))
         images = []
-        for photo in sample:
+        for photo in photos:
             with contextlib.suppress(UnreadableImage):
-                images.append(decode(read(photo.asDict())[0])[0])
+                images.append(decode(read(photo)[0])[0])
         candidates = choosing.CANDIDATES if asked == "auto" else (asked,)
         return choosing.try_engines(candidates, np.array(images), open_engine=opened)
 
-    trials = tuple(batch.sparkSession.sparkContext.parallelize([asked], 1).map(on_worker).first())
+    trials = tuple(context.parallelize([asked], 1).map(on_worker).first())
     chosen, why = choosing.choose(trials, asked=asked)
     return Choice(replace(extractor, engine=chosen.engine), chosen.name, why, trials)
 
 
 def featurize(
-    batch: DataFrame, *, bucket: str, extractor: Extractor, tasks: int
-) -> tuple[DataFrame, Accumulator[list[dict[str, Any]]]]:
-    """Turn the photos of `batch` (`columns.BATCH`) into features (`columns.FEATURES`), in `tasks` tasks.
+    context: SparkContext, parts: Sequence[Part], *, bucket: str, batch: str, folder: str, extractor: Extractor
+) -> list[Done]:
+    """Turn the photos of the list `batch` into Parquet files of features (`columns.FEATURES`) below `folder`, one per part.
 
-    Returns
-    -------
-    features : DataFrame
-        One row per readable photo, lazily.
-    rejects : Accumulator of list of dict
-        One row (`columns.REJECTS`) per unreadable photo; complete once `features` has been written, in one action.
+    A task writes its file by itself, and it counts once the driver names it: a task that is repeated, or a copy of a slow one,
+    writes a file of another name. The driver deletes those that nobody names.
     """
-    context = batch.sparkSession.sparkContext
-    rejects = context.accumulator([], _Rows())
+    if not parts:
+        return []
 
-    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        engine = _engine_of_worker(extractor)
-        photos = (photo for batch in batches for photo in batch.to_pylist())
-        read = _reader(S3Store(bucket))
-        yield from features_of(photos, read=read, engine=engine, digest=extractor.digest, reject=rejects.add)
+    def run(part: Part) -> Done:
+        storage, task = Storage(bucket), TaskContext.get()
+        assert task is not None, "Spark calls this in a task"
+        rejects: list[dict[str, Any]] = []
+        features = features_of(
+            read_photos(storage, batch, start=part.start, stop=part.stop),
+            read=_reader(storage.store),
+            engine=_engine_of_worker(extractor),
+            digest=extractor.digest,
+            reject=rejects.extend,
+        )
+        key = f"{folder}part-{part.number:05d}-{task.taskAttemptId()}.parquet"
+        return Done(storage.write_parquet(key, features, schema=SCHEMA, dictionary=_REPEATED), rejects)
 
-    return batch.repartition(tasks).mapInArrow(run, columns.ddl(columns.FEATURES)), rejects
-
-
-def tasks_for(photos: int, size_bytes: int, *, cores: int) -> int:
-    """Return into how many tasks a batch of so many photos and bytes is dealt, a multiple of `cores` once it is worth that.
-
-    Large batches get tasks whose files have 64 to 128 MB, at least two per core; smaller ones up to `WAVES` tasks per core.
-    """
-    per_core = (photos + size_bytes / BYTES_LIKE_A_PHOTO) / cores
-    if per_core >= FULL_TASK:
-        return cores * max(2, math.ceil(per_core / FULL_TASK))
-    if per_core >= SMALL_TASK:
-        return cores * min(WAVES, int(per_core // SMALL_TASK))
-    return max(1, min(cores, photos))
+    return context.parallelize(parts, len(parts)).map(run).collect()
 
 
 def features_of(
-    photos: Iterable[dict[str, Any]],
+    photos: Iterable[Photo],
     *,
-    read: Callable[[dict[str, Any]], tuple[bytes, str]],
+    read: Callable[[Photo], tuple[bytes, str]],
     engine: Engine,
     digest: str,
     reject: Callable[[list[dict[str, Any]]], None],
@@ -167,7 +152,7 @@ def features_of(
     waiting = 0  # decoded images at the start of `image`, those of the last rows
     progress = _Progress()
 
-    def fetch(photo: dict[str, Any]) -> tuple[bytes, str] | UnreadableImage:
+    def fetch(photo: Photo) -> tuple[bytes, str] | UnreadableImage:
         try:
             return read(photo)
         except UnreadableImage as error:
@@ -224,8 +209,8 @@ def run_ahead(
         yield first, future.result()
 
 
-def _reader(store: S3Store) -> Callable[[dict[str, Any]], tuple[bytes, str]]:
-    def read(photo: dict[str, Any]) -> tuple[bytes, str]:
+def _reader(store: S3Store) -> Callable[[Photo], tuple[bytes, str]]:
+    def read(photo: Photo) -> tuple[bytes, str]:
         try:
             answer = obstore.get(store, photo["path"])
         except FileNotFoundError as error:
@@ -240,10 +225,10 @@ def _to_arrow(rows: list[dict[str, Any]], features: np.ndarray) -> pa.RecordBatc
     arrays = [
         pa.ListArray.from_arrays(pa.array(offsets), pa.array(features.reshape(-1)))
         if name == "features"
-        else pa.array([row[name] for row in rows], type=_SCHEMA.field(name).type)
-        for name in _SCHEMA.names
+        else pa.array([row[name] for row in rows], type=SCHEMA.field(name).type)
+        for name in SCHEMA.names
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA)
+    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 # A Python worker serves many tasks: loading the network once per process, not once per task, saves seconds each.

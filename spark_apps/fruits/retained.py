@@ -16,8 +16,7 @@ from fruits_contract.stages import FEATURIZE
 
 def own_features(run: StageRun) -> DataFrame:
     """Return the features that this run wrote (`columns.FEATURES` and `drop`)."""
-    part = layout.features_part(run.params.drop, run.params.run)
-    return run.table(part, columns=columns.FEATURES).withColumn("drop", F.lit(run.params.drop))
+    return run.written(FEATURIZE, layout.FEATURES, columns=columns.FEATURES).withColumn("drop", F.lit(run.params.drop))
 
 
 def all_features(run: StageRun) -> DataFrame:
@@ -37,7 +36,7 @@ def all_features(run: StageRun) -> DataFrame:
         .filter(F.col("extractor") == run.params.extractor)
         .select(*columns.FEATURES, "drop")
     )
-    rejects = run.table(layout.rejects_part(run.params.drop, run.params.run), columns=columns.REJECTS)
+    rejects = run.written(FEATURIZE, layout.REJECTS, columns=columns.REJECTS)
     seen = own.select("path").unionByName(rejects.select("path"))
     return published.join(F.broadcast(seen), on="path", how="left_anti").select(*own.columns).unionByName(own)
 

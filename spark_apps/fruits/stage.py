@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from fruits.storage import Storage
@@ -25,7 +27,7 @@ class StageRun:
 
     stage: Stage
     params: RunParams
-    spark: SparkSession
+    context: SparkContext
     storage: Storage
     started_at: str
     _clock: float
@@ -34,10 +36,15 @@ class StageRun:
     def begin(cls, stage: Stage, argv: Sequence[str]) -> "StageRun":
         """Read argv, open Spark, and start the clock."""
         params = RunParams.from_argv(argv)
-        spark = SparkSession.builder.appName(f"fruits {stage.name} {params.run}").getOrCreate()
+        context = SparkContext.getOrCreate(SparkConf().setAppName(f"fruits {stage.name} {params.run}"))
         storage = Storage(params.bucket)
         print(f"{stage.name}: {stage.does}", flush=True)
-        return cls(stage, params, spark, storage, datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic())
+        return cls(stage, params, context, storage, datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic())
+
+    @cached_property
+    def spark(self) -> SparkSession:
+        """Spark SQL, for the stages that need it: its first query loads classes for seconds."""
+        return SparkSession.builder.getOrCreate()
 
     def table(self, *folders: str, columns: dict[str, str]) -> DataFrame:
         """Read Parquet files or folders of the bucket, with the columns of the contract; nothing to read gives no rows."""
@@ -45,6 +52,11 @@ class StageRun:
         if not folders:
             return self.spark.createDataFrame([], schema)
         return self.spark.read.schema(schema).parquet(*map(self.uri, folders)).select(*columns)
+
+    def written(self, stage: Stage, table: str, *, columns: dict[str, str]) -> DataFrame:
+        """Return the rows that an earlier stage wrote for a table (`layout.FEATURES`, ...): those that its manifest names."""
+        files = [file.key for file in self.manifest_of(stage).files if file.key.startswith(f"{table}/")]
+        return self.table(*files, columns=columns)
 
     def uri(self, key: str) -> str:
         """Return the s3:// address of a key."""
@@ -72,5 +84,5 @@ class StageRun:
         )
         for finding in manifest.findings:
             print(f"  {finding.severity}: {finding.check}: {finding.message}", flush=True)
-        self.spark.stop()
+        self.context.stop()
         return manifest

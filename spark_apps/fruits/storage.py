@@ -4,13 +4,15 @@ Endpoint, region and keys come from the standard environment. It must not build 
 """
 
 import io
+import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import obstore
 import pyarrow as pa
-import pyarrow.parquet
-from obstore.fsspec import FsspecStore
+import pyarrow.parquet as pq
+from obstore.fsspec import BufferedFile, FsspecStore
 from obstore.store import S3Store
 
 from fruits_contract.manifest import WrittenFile
@@ -39,6 +41,11 @@ class Storage:
         """Put a local file, in parts when it is large."""
         obstore.put(self.store, key, Path(file))
 
+    def open(self, key: str) -> BufferedFile:
+        """Open an object to read parts of it, as Parquet's readers do."""
+        file: BufferedFile = self._files.open(f"{self.bucket}/{key}")
+        return file
+
     def read_arrays(self, key: str) -> dict[str, np.ndarray]:
         """Return the arrays of an .npz object by name."""
         with np.load(io.BytesIO(self.read(key)), allow_pickle=False) as arrays:
@@ -52,13 +59,37 @@ class Storage:
 
     def read_column(self, key: str, name: str) -> pa.ChunkedArray:
         """Return one column of a Parquet object, without Spark: its first query costs seconds."""
-        with self._files.open(f"{self.bucket}/{key}") as source:
-            return pyarrow.parquet.read_table(source, columns=[name])[name]
+        with self.open(key) as source:
+            return pq.read_table(source, columns=[name])[name]
 
-    def delete_folder(self, prefix: str) -> None:
-        """Delete every object below `prefix`."""
+    def write_parquet(
+        self, key: str, groups: Iterable[pa.RecordBatch], *, schema: pa.Schema, dictionary: Sequence[str]
+    ) -> WrittenFile | None:
+        """Write a Parquet object, each batch a row group, whole or not at all; one row group is in memory at a time.
+
+        No batch leaves no object, and None is returned. `dictionary` names the columns whose values repeat. LZ4, which reads as
+        fast as no compression at all.
+        """
+        options = {"compression": "lz4", "use_dictionary": list(dictionary), "write_statistics": ["path"]}
+        rows = 0
+        # A file without a name: whatever becomes of this process, nothing of it stays on the disk.
+        with tempfile.TemporaryFile() as file:
+            with pq.ParquetWriter(file, schema, **options) as out:
+                for group in groups:
+                    out.write_batch(group)
+                    rows += len(group)
+            if not rows:
+                return None
+            size = file.tell()
+            file.seek(0)
+            obstore.put(self.store, key, file)
+        return WrittenFile(key, size, rows)
+
+    def delete_folder(self, prefix: str, *, but: Iterable[str] = ()) -> None:
+        """Delete every object below `prefix` whose key is not in `but`."""
+        kept = set(but)
         for page in obstore.list(self.store, prefix=prefix):
-            obstore.delete(self.store, [item["path"] for item in page])
+            obstore.delete(self.store, [item["path"] for item in page if item["path"] not in kept])
 
     def parquet_files(self, prefix: str) -> tuple[WrittenFile, ...]:
         """Return the non-empty Parquet files below `prefix`; the row counts are read from the footers."""
@@ -66,8 +97,8 @@ class Storage:
         for page in obstore.list(self.store, prefix=prefix):
             for item in page:
                 if item["path"].endswith(".parquet"):
-                    with self._files.open(f"{self.bucket}/{item['path']}") as source:
-                        rows = pyarrow.parquet.read_metadata(source).num_rows
+                    with self.open(item["path"]) as source:
+                        rows = pq.read_metadata(source).num_rows
                     if rows:
                         found.append(WrittenFile(item["path"], item["size"], rows))
         return tuple(sorted(found, key=lambda file: file.key))

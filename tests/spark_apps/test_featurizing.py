@@ -15,7 +15,7 @@ from PIL import Image
 
 from fruits import featurizing
 from fruits.errors import UnreadableImage
-from fruits.featurizing import AHEAD_PHOTOS, FULL_TASK, features_of, run_ahead, tasks_for
+from fruits.featurizing import AHEAD_PHOTOS, features_of, run_ahead
 from fruits_contract import columns
 
 DIGEST = "e" * 64
@@ -237,29 +237,3 @@ def test_an_error_comes_in_its_turn() -> None:
         assert [next(results), next(results)] == [(1, 1), (2, 0.5)]
         with pytest.raises(ZeroDivisionError):
             next(results)
-
-
-@pytest.mark.parametrize(
-    ("photos", "size_bytes", "cores", "tasks"),
-    [
-        (0, 0, 2, 1),
-        (1, 4_000, 2, 1),
-        (600, 2_400_000, 2, 2),
-        (10_000, 50_000_000, 2, 8),
-        (50_000, 250_000_000, 2, 4),
-        (1_000_000, 5_000_000_000, 40, 80),
-        (1_000, 4_000_000_000, 4, 4),
-        (10_000, 40_000_000_000, 4, 16),
-    ],
-)
-def test_a_batch_is_dealt_in_tasks_of_about_the_same_work(photos: int, size_bytes: int, cores: int, tasks: int) -> None:
-    assert tasks_for(photos, size_bytes, cores=cores) == tasks
-
-
-@given(st.integers(1, 10**7), st.integers(1, 400))
-def test_no_task_is_too_large_and_a_large_batch_does_not_make_small_files(photos: int, cores: int) -> None:
-    tasks = tasks_for(photos, photos * 5_000, cores=cores)
-    assert photos / tasks <= FULL_TASK
-    if photos >= cores * FULL_TASK * 1.01:
-        assert photos / tasks >= FULL_TASK / 2.1, "a file of a large batch has 64 MB or more"
-        assert tasks % cores == 0

@@ -1,0 +1,75 @@
+"""The list of photos of a run, and how it is dealt to tasks.
+
+It must not know what is done with a photo.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from fruits.storage import Storage
+
+BYTES_LIKE_A_PHOTO = 600_000  # fetching and decoding so many bytes takes as long as the network's work on one photo
+FULL_TASK = 25_000  # photos of a task of a large batch: a file of about 100 MB, and minutes of work
+SMALL_TASK = 1_024  # fewer photos than this are not worth a task's start of half a second
+WAVES = 4  # tasks per core of a middling batch: a core that is slower than the others leaves its last task to them
+ROWS_READ = 1_024  # rows of the list in memory at a time
+
+Photo = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows from `start` up to `stop` of the list: the work of one task."""
+
+    number: int
+    start: int
+    stop: int
+
+
+def deal(sizes: np.ndarray, *, cores: int) -> list[Part]:
+    """Cut a list of photos, by their sizes in bytes, shape (n,), into parts of about the same work; none for no photos."""
+    if not len(sizes):
+        return []
+    work = np.cumsum(1 + sizes / BYTES_LIKE_A_PHOTO)
+    tasks = tasks_for(len(sizes), int(sizes.sum()), cores=cores)
+    inner = np.searchsorted(work, work[-1] * np.arange(1, tasks) / tasks)
+    cuts = np.unique([0, *inner, len(sizes)]).tolist()
+    return [Part(number, start, stop) for number, (start, stop) in enumerate(pairwise(cuts))]
+
+
+def tasks_for(photos: int, size_bytes: int, *, cores: int) -> int:
+    """Return into how many tasks a batch of so many photos and bytes is dealt, a multiple of `cores` once it is worth that.
+
+    Large batches get tasks whose files have 64 to 128 MB, at least two per core; smaller ones up to `WAVES` tasks per core.
+    """
+    per_core = (photos + size_bytes / BYTES_LIKE_A_PHOTO) / cores
+    if per_core >= FULL_TASK:
+        return cores * max(2, math.ceil(per_core / FULL_TASK))
+    if per_core >= SMALL_TASK:
+        return cores * min(WAVES, int(per_core // SMALL_TASK))
+    return max(1, min(cores, photos))
+
+
+def read_sizes(storage: Storage, key: str) -> np.ndarray:
+    """Return the sizes of all photos of the list at `key`, in bytes, shape (n,), int64; 0 where the list says none."""
+    sizes: np.ndarray = storage.read_column(key, "size_bytes").fill_null(0).to_numpy()
+    return sizes
+
+
+def read_photos(storage: Storage, key: str, *, start: int, stop: int) -> Iterator[Photo]:
+    """Yield those rows of the list at `key` (`columns.BATCH`), reading only the row groups that hold them."""
+    with storage.open(key) as source:
+        content = pq.ParquetFile(source)
+        ends = np.cumsum([content.metadata.row_group(number).num_rows for number in range(content.num_row_groups)])
+        first, last = np.searchsorted(ends, [start, stop - 1], side="right")
+        row = int(ends[first - 1]) if first else 0
+        for batch in content.iter_batches(ROWS_READ, row_groups=range(first, last + 1), use_threads=False):
+            wanted = batch.slice(max(start - row, 0), max(stop - max(row, start), 0))
+            yield from wanted.to_pylist()
+            row += len(batch)
