@@ -16,6 +16,8 @@ from benchmarks.measuring import Figures, Outcome, Ratio, main, parser, ratio
 from benchmarks.rig import BUCKET, CORES, Rig
 from fruits.batch import tasks_for
 from fruits.engines import FEATURES
+from fruits.featurizing import ROWS_OUT
+from fruits.storage import write_row_groups
 from fruits_airflow import spark_conf
 from fruits_contract import layout
 from local.progress import say
@@ -73,12 +75,13 @@ def put_features(opened: Rig, rows: int) -> str:
     for number, block in enumerate(blocks(rows)):
         flat = pa.array(block.reshape(-1))
         vectors = pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, FEATURES, dtype=np.int32)), flat)
-        table = {
+        columns = {
             "path": [f"raw/bench/drawn/{number}-{row}.jpg" for row in range(len(block))],
             "extractor": [EXTRACTOR] * len(block),
             "features": vectors,
         }
-        pq.write_table(pa.table(table), content := io.BytesIO())
+        table = pa.table(columns)
+        write_row_groups(content := io.BytesIO(), table.to_batches(ROWS_OUT), table.schema)
         opened.put(f"{folder}part-{number:03}.parquet", content.getvalue())
     return folder
 

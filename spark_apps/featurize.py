@@ -44,8 +44,7 @@ def main(argv: list[str]) -> None:
     rejected = storage.write_parquet(
         f"{layout.rejects_part(params.drop, params.run)}part-00000.parquet",
         pa.Table.from_pylist(rejects, schema=_REJECTS).to_batches(),
-        schema=_REJECTS,
-        dictionary=_REJECTS.names,
+        _REJECTS,
     )
     run.leave(
         rows_in=len(sizes),

@@ -40,7 +40,6 @@ R = TypeVar("R")
 
 _ARROW = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
 SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in columns.FEATURES.items()])
-_REPEATED = ("label", "contributor", "extractor")
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def featurize(
             reject=rejects.extend,
         )
         key = f"{folder}part-{part.number:05d}-{task.taskAttemptId()}.parquet"
-        return Done(storage.write_parquet(key, features, schema=SCHEMA, dictionary=_REPEATED), rejects)
+        return Done(storage.write_parquet(key, features, SCHEMA), rejects)
 
     return context.parallelize(parts, len(parts)).map(run).collect()
 

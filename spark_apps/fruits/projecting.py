@@ -17,11 +17,11 @@ from fruits.feature_files import CHUNK_ROWS, FeatureFile, read_features
 from fruits.reduction import Moments, Pca, Spread
 from fruits_contract import columns
 
-PARTS_PER_CORE = 2  # tasks of a fit: files differ in size
-
 
 def moments_of(context: SparkContext, files: Sequence[FeatureFile], *, bucket: str, extractor: str) -> Moments:
-    """Return the moments of the features of `extractor` in `files`: one pass, merged in a tree, 13 MB per task.
+    """Return the moments of the features of `extractor` in `files`: one pass, one task per core, merged in a tree.
+
+    What a task hands back, 13 MB, takes longer than its share of a small fit, so there are no more tasks than cores.
 
     Raises
     ------
@@ -29,13 +29,15 @@ def moments_of(context: SparkContext, files: Sequence[FeatureFile], *, bucket: s
         When there is no row at all.
     """
 
-    def partial(part: Iterable[FeatureFile]) -> Iterator[Moments | None]:
+    def partial(part: Sequence[FeatureFile]) -> Moments | None:
         pa.set_cpu_count(1)
         rows = (rows for file in part for rows in read_features(file, bucket=bucket, extractor=extractor))
-        yield reduce(_merged, map(Moments.of, rows), None)
+        return reduce(_merged, map(Moments.of, rows), None)
 
-    tasks = min(len(files), PARTS_PER_CORE * context.defaultParallelism) or 1
-    moments: Moments | None = context.parallelize(files, tasks).mapPartitions(partial).treeReduce(_merged)
+    tasks = min(len(files), context.defaultParallelism) or 1
+    # Neighbours in the list are of one drop, and of one size: each task gets some of every drop.
+    parts = [files[number::tasks] for number in range(tasks)]
+    moments: Moments | None = context.parallelize(parts, tasks).map(partial).treeReduce(_merged)
     if moments is None:
         raise TooFewImages("there is not one photo with features to fit a PCA on")
     return moments
