@@ -77,6 +77,7 @@ def put_features(opened: Rig, rows: int) -> str:
         vectors = pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, FEATURES, dtype=np.int32)), flat)
         columns = {
             "path": [f"raw/bench/drawn/{number}-{row}.jpg" for row in range(len(block))],
+            "label": ["drawn"] * len(block),
             "extractor": [EXTRACTOR] * len(block),
             "features": vectors,
         }

@@ -31,7 +31,7 @@ BUCKET = {
     "Code": ("release_prefix", "release_card", "package_zip", "stage_script", "bootstrap_script", "wheels_prefix"),
     "Models": ("extractor", "extractor_keras", "pca_arrays", "pca_card"),
     "One run": ("run_prefix", "run_params", "batch", "retained", "manifest", "report_page", "report_data", "final_features"),
-    "Tables, while a run writes them": ("features_drop", "features_part", "rejects_part", "projected_root", "projected_part"),
+    "Tables, while a run writes them": ("features_drop", "features_part", "rejects_part", "projected_part"),
     "Logs": ("logs_uri", "step_log"),
 }
 # Functions of `layout` that name no key.

@@ -3,9 +3,10 @@
 import sys
 
 from fruits.models import PcaCard, save_pca
+from fruits.progress import watched
 from fruits.projecting import moments_of
 from fruits.reduction import fit
-from fruits.retained import all_feature_files
+from fruits.retained import features_of_run
 from fruits.stage import StageRun
 from fruits_contract.stages import FIT_PCA
 
@@ -14,7 +15,9 @@ def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
     run = StageRun.begin(FIT_PCA, argv)
     params = run.params
-    moments = moments_of(run.context, all_feature_files(run), bucket=params.bucket, extractor=params.extractor)
+    files = features_of_run(run)
+    with watched(run.context, what=f"fit_pca: {len(files):,} files of features"):
+        moments = moments_of(run.context, files, bucket=params.bucket, extractor=params.extractor)
     pca = fit(moments, variance=params.variance, components=params.components)
     card = PcaCard(
         model_id=params.pca,

@@ -1,14 +1,15 @@
 """transform_pca: projects features on the components of the PCA."""
 
 import sys
-
-from pyspark.sql import functions as F
+from functools import reduce
 
 from fruits.models import load_pca
+from fruits.progress import watched
 from fruits.projecting import project
-from fruits.retained import features_to_project
+from fruits.reduction import Spread
+from fruits.retained import features_of_run
 from fruits.stage import StageRun
-from fruits_contract import columns, layout
+from fruits_contract import layout
 from fruits_contract.stages import TRANSFORM_PCA
 
 
@@ -17,22 +18,23 @@ def main(argv: list[str]) -> None:
     run = StageRun.begin(TRANSFORM_PCA, argv)
     params = run.params
     pca = load_pca(run.storage, params.pca, extractor=params.extractor)
-    projected, spread = project(features_to_project(run).select("path", "label", "drop", "features"), pca)
-    rows = projected.withColumn("run", F.lit(params.run)).select(*columns.PROJECTED, "drop", "run")
-    # A new PCA owns its whole folder; a transform adds one folder of its own to the current PCA's.
-    root = layout.projected_root(params.pca)
-    if params.mode == "fit":
-        rows.write.mode("overwrite").partitionBy("drop", "run").parquet(run.uri(root))
-    else:
-        root = layout.projected_part(params.pca, params.drop, params.run)
-        rows.select(*columns.PROJECTED).write.mode("overwrite").parquet(run.uri(root))
-    written = run.storage.parquet_files(root)
-    count = sum(file.rows for file in written)
+    files = features_of_run(run)
+
+    def folder_of(drop: str) -> str:
+        return layout.projected_part(params.pca, drop, params.run)
+
+    with watched(run.context, what=f"transform_pca: {len(files):,} files of features"):
+        done = project(run.context, files, bucket=params.bucket, extractor=params.extractor, pca=pca, folder_of=folder_of)
+    written = [each.file for each in done if each.file]
+    for drop in {params.drop, *(file.drop for file in files)}:
+        run.storage.delete_folder(folder_of(drop), but=[file.key for file in written])
+    spreads = [each.spread for each in done if each.spread]
+    spread = reduce(Spread.merge, spreads) if spreads else None
     run.leave(
-        rows_in=spread.value.count if spread.value else 0,
-        rows_out=count,
+        rows_in=spread.count if spread else 0,
+        rows_out=sum(file.rows for file in written),
         files=written,
-        figures={"k": len(pca.components), "explained_variance": spread.value.explained if spread.value else None},
+        figures={"k": len(pca.components), "explained_variance": spread.explained if spread else None},
         digests={"extractor": params.extractor, "pca": params.pca},
     )
 

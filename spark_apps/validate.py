@@ -4,7 +4,6 @@ import sys
 
 from fruits import checking
 from fruits.models import read_card
-from fruits.retained import own_features
 from fruits.stage import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.stages import FEATURIZE, TRANSFORM_PCA, VALIDATE
@@ -17,7 +16,7 @@ def main(argv: list[str]) -> None:
     featurized, transformed = run.manifest_of(FEATURIZE), run.manifest_of(TRANSFORM_PCA)
     card = read_card(run.storage, params.pca)
     batch = run.table(layout.batch(params.run), columns=columns.BATCH)
-    features = own_features(run)
+    features = run.written(FEATURIZE, layout.FEATURES, columns=columns.FEATURES)
     rejects = run.written(FEATURIZE, layout.REJECTS, columns=columns.REJECTS)
     projected = run.written(TRANSFORM_PCA, layout.PROJECTED, columns=columns.PROJECTED)
 

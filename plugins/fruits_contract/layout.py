@@ -188,11 +188,6 @@ def rejects_part(drop: str, run: str) -> str:
     return f"{REJECTS}/drop={drop}/run={run}/"
 
 
-def projected_root(pca: str) -> str:
-    """Return the folder with all projections of one PCA, ending with '/'."""
-    return f"{PROJECTED}/pca={pca}/"
-
-
 def projected_part(pca: str, drop: str, run: str) -> str:
     """Return the folder where a run writes its projections, ending with '/'."""
     return f"{PROJECTED}/pca={pca}/drop={drop}/run={run}/"

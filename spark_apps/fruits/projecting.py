@@ -1,21 +1,25 @@
-"""PCA over DataFrames: one pass for the moments, one for the projections, no rows on the driver.
+"""PCA over files of features: one pass for the moments, one for the projections, no rows on the driver.
 
 It must not know the arithmetic, which is in `fruits.reduction`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import pyarrow as pa
-from pyspark import Accumulator, AccumulatorParam, SparkContext
-from pyspark.sql import DataFrame
+from pyspark import SparkContext, TaskContext
 
-from fruits.engines import FEATURES
 from fruits.errors import TooFewImages
-from fruits.feature_files import CHUNK_ROWS, FeatureFile, read_features
+from fruits.feature_files import FeatureFile, read_features, vectors_of
 from fruits.reduction import Moments, Pca, Spread
+from fruits.storage import Storage
 from fruits_contract import columns
+from fruits_contract.manifest import WrittenFile
+
+_ARROW = {"string": pa.string(), "array<float>": pa.list_(pa.float32())}
+SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in columns.PROJECTED.items()])
 
 
 def moments_of(context: SparkContext, files: Sequence[FeatureFile], *, bucket: str, extractor: str) -> Moments:
@@ -32,7 +36,7 @@ def moments_of(context: SparkContext, files: Sequence[FeatureFile], *, bucket: s
     def partial(part: Sequence[FeatureFile]) -> Moments | None:
         pa.set_cpu_count(1)
         rows = (rows for file in part for rows in read_features(file, bucket=bucket, extractor=extractor))
-        return reduce(_merged, map(Moments.of, rows), None)
+        return reduce(_merged, map(Moments.of, map(vectors_of, rows)), None)
 
     tasks = min(len(files), context.defaultParallelism) or 1
     # Neighbours in the list are of one drop, and of one size: each task gets some of every drop.
@@ -47,36 +51,50 @@ def _merged(one: Moments | None, other: Moments | None) -> Moments | None:
     return one.merge(other) if one and other else one or other
 
 
-class _Spreads(AccumulatorParam[Spread | None]):
-    def zero(self, value: Spread | None) -> Spread | None:
-        return None
+@dataclass(frozen=True)
+class Projected:
+    """What became of one file of features: its file of projections and the spread of its rows, None where it had no row."""
 
-    def addInPlace(self, value1: Spread | None, value2: Spread | None) -> Spread | None:
-        return value1.merge(value2) if value1 and value2 else value1 or value2
+    file: WrittenFile | None
+    spread: Spread | None
 
 
-def project(features: DataFrame, pca: Pca) -> tuple[DataFrame, Accumulator[Spread | None]]:
-    """Project `features` (`columns.FEATURES` and any further ones) on the components.
+def project(
+    context: SparkContext,
+    files: Sequence[FeatureFile],
+    *,
+    bucket: str,
+    extractor: str,
+    pca: Pca,
+    folder_of: Callable[[str], str],
+) -> list[Projected]:
+    """Project the features of `extractor` in `files` on the components, each into a file of its own (`columns.PROJECTED`).
 
-    Returns
-    -------
-    projected : DataFrame
-        The rows with `projected`, array of k float32, in the place of `features`, lazily.
-    spread : Accumulator of Spread or None
-        How much of the rows' variance the PCA keeps; complete once `projected` has been written, in one action.
+    `folder_of` returns the folder for the projections of a drop. As in `fruits.featurizing.featurize`, a file counts once the
+    driver names it.
     """
-    spread: Accumulator[Spread | None] = features.sparkSession.sparkContext.accumulator(None, _Spreads())
-    others = [name for name in features.columns if name != "features"]
+    if not files:
+        return []
+    model = context.broadcast(pca)
 
-    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in (whole.slice(start, CHUNK_ROWS) for whole in batches for start in range(0, len(whole), CHUNK_ROWS)):
-            rows = batch.column(batch.schema.get_field_index("features")).flatten().to_numpy().reshape(len(batch), FEATURES)
-            projected = pca.transform(rows)
-            spread.add(Spread.of(rows, projected, pca))
-            offsets = np.arange(0, projected.size + 1, projected.shape[1], dtype=np.int32)
-            arrays = [batch.column(name) for name in others]
-            arrays.append(pa.ListArray.from_arrays(pa.array(offsets), pa.array(projected.astype(np.float32).reshape(-1))))
-            yield pa.RecordBatch.from_arrays(arrays, names=[*others, "projected"])
+    def run(numbered: tuple[int, FeatureFile]) -> Projected:
+        number, file = numbered
+        task = TaskContext.get()
+        assert task is not None, "Spark calls this in a task"
+        pa.set_cpu_count(1)
+        spreads: list[Spread] = []
 
-    schema = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in features.select(*others).schema)
-    return features.mapInArrow(run, f"{schema}, projected {columns.PROJECTED['projected']}"), spread
+        def projections() -> Iterator[pa.RecordBatch]:
+            for rows in read_features(file, bucket=bucket, extractor=extractor):
+                vectors = vectors_of(rows)
+                projected = model.value.transform(vectors)
+                spreads.append(Spread.of(vectors, projected, model.value))
+                offsets = pa.array(np.arange(0, projected.size + 1, projected.shape[1], dtype=np.int32))
+                lists = pa.ListArray.from_arrays(offsets, pa.array(projected.astype(np.float32).reshape(-1)))
+                yield pa.RecordBatch.from_arrays([rows["path"], rows["label"], lists], schema=SCHEMA)
+
+        key = f"{folder_of(file.drop)}part-{number:05d}-{task.taskAttemptId()}.parquet"
+        written = Storage(bucket).write_parquet(key, projections(), SCHEMA)
+        return Projected(written, reduce(Spread.merge, spreads) if spreads else None)
+
+    return context.parallelize(list(enumerate(files)), len(files)).map(run).collect()

@@ -81,18 +81,6 @@ class Storage:
         for page in obstore.list(self.store, prefix=prefix):
             obstore.delete(self.store, [item["path"] for item in page if item["path"] not in kept])
 
-    def parquet_files(self, prefix: str) -> tuple[WrittenFile, ...]:
-        """Return the non-empty Parquet files below `prefix`; the row counts are read from the footers."""
-        found = []
-        for page in obstore.list(self.store, prefix=prefix):
-            for item in page:
-                if item["path"].endswith(".parquet"):
-                    with self.open(item["path"]) as source:
-                        rows = pq.read_metadata(source).num_rows
-                    if rows:
-                        found.append(WrittenFile(item["path"], item["size"], rows))
-        return tuple(sorted(found, key=lambda file: file.key))
-
 
 def write_row_groups(file: IO[bytes], groups: Iterable[pa.RecordBatch], schema: pa.Schema) -> int:
     """Write Parquet, each batch a row group, and return the number of rows.

@@ -102,8 +102,12 @@ def test_prefixes_are_folders_and_hold_what_belongs_to_them() -> None:
     assert layout.ready("first").startswith(layout.raw_prefix("first"))
     assert layout.manifest("r1", "featurize").startswith(layout.run_prefix("r1"))
     assert layout.wheels_prefix("v1").startswith(layout.release_prefix("v1"))
-    assert layout.projected_part("p", "d", "r").startswith(layout.projected_root("p"))
-    for prefix in (layout.raw_prefix("d"), layout.run_prefix("r"), layout.release_prefix("v"), layout.projected_root("p")):
+    for prefix in (
+        layout.raw_prefix("d"),
+        layout.run_prefix("r"),
+        layout.release_prefix("v"),
+        layout.projected_part("p", "d", "r"),
+    ):
         assert prefix.endswith("/")
 
 

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from fruits.errors import TooFewImages
-from fruits.feature_files import CHUNK_ROWS, FeatureFile, read_features
+from fruits.feature_files import CHUNK_ROWS, FeatureFile, read_features, vectors_of
 from fruits.projecting import moments_of
 from fruits.reduction import Moments
 from fruits.storage import Storage
@@ -46,7 +46,7 @@ def put(bucket: Storage, key: str, paths: list[str], features: np.ndarray, *, ex
 
 
 def read(file: FeatureFile) -> np.ndarray:
-    parts = list(read_features(file, bucket="files", extractor=THIS))
+    parts = [vectors_of(rows) for rows in read_features(file, bucket="files", extractor=THIS)]
     assert all(0 < len(part) <= CHUNK_ROWS for part in parts)
     return np.concatenate([np.empty((0, 1280), np.float32), *parts])
 
@@ -71,7 +71,12 @@ def test_rows_whose_photo_was_featurized_or_rejected_anew_do_not_count(bucket: S
 def test_files_that_a_delta_commit_rewrote_are_read_as_well(bucket: Storage, s3_environment: dict[str, str]) -> None:
     deltalake = pytest.importorskip("deltalake", reason="the environment of Spark 4 has no deltalake")
     rows = vectors(3, seed=8)
-    data = {"path": list("abc"), "extractor": [THIS] * 3, "features": pa.array(list(rows), type=pa.list_(pa.float32()))}
+    data = {
+        "path": list("abc"),
+        "label": list("xyz"),
+        "extractor": [THIS] * 3,
+        "features": pa.array(list(rows), type=pa.list_(pa.float32())),
+    }
     options = s3_environment | {"aws_conditional_put": "etag"}
     deltalake.write_deltalake("s3://files/rewritten", pa.table(data), storage_options=options)
     table = deltalake.DeltaTable("s3://files/rewritten", storage_options=options)

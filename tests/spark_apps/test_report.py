@@ -92,7 +92,7 @@ def test_the_csv_has_a_row_for_every_photo_that_is_no_reject(run: Run) -> None:
     assert header == ["path", "label", *(f"pca_{number}" for number in range(1, run.card["k"] + 1))]
     assert len(rows) + len(run.broken) == run.photos
     assert run.manifest(REPORT).rows_out == len(rows)
-    projected = {row["path"]: row for row in run.table(layout.projected_root("r1")).to_pylist()}
+    projected = {row["path"]: row for row in run.table(layout.projected_part("r1", "small", "r1")).to_pylist()}
     assert {row[0] for row in rows} == set(projected)
     for path, label, *numbers in rows:
         assert label == projected[path]["label"]

@@ -28,6 +28,8 @@ def test_the_manifest_counts_the_rows_of_each_file(run: Run) -> None:
     manifest = run.manifest(TRANSFORM_PCA)
     assert manifest.rows_in == manifest.rows_out == len(run.vectors)
     assert sum(file.rows for file in manifest.files) == len(run.vectors)
+    part = layout.projected_part("r1", "small", "r1")
+    assert {file.key for file in manifest.files} == set(run.keys(part)), "what a repeated task left behind is gone"
     for file in manifest.files:
         assert layout.partition_values(file.key) == {"pca": "r1", "drop": "small", "run": "r1"}
 
