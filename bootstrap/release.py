@@ -55,7 +55,7 @@ def publish_release(bucket: str, *, root: Path = contents.ROOT, say: Say = print
         When the release cannot be built; nothing has been uploaded then.
     """
     network = extractor.ensure()
-    requirements = contents.REQUIREMENTS_TENSORFLOW if tensorflow else contents.REQUIREMENTS
+    requirements = _requirements(tensorflow=tensorflow)
     release = contents.collect(network.digest, root=root, requirements=requirements)
     s3 = boto3.client("s3")
     known = _read_card(s3, bucket, layout.release_card(release.release))
@@ -80,6 +80,10 @@ def publish_release(bucket: str, *, root: Path = contents.ROOT, say: Say = print
     s3.put_object(Bucket=bucket, Key=layout.release_card(card.release), Body=card.to_json().encode())
     say(f"release {card.release}: complete, s3://{bucket}/{layout.release_prefix(card.release)}")
     return card
+
+
+def _requirements(*, tensorflow: bool) -> str:
+    return contents.REQUIREMENTS_TENSORFLOW if tensorflow else contents.REQUIREMENTS
 
 
 def _upload(s3: "S3Client", bucket: str, card: ReleaseCard, sources: Mapping[str, bytes | Path], say: Say) -> None:
@@ -148,7 +152,7 @@ def main() -> None:
     asked = parser.parse_args()
     try:
         if asked.print:
-            release = contents.collect(extractor.ensure().digest)
+            release = contents.collect(extractor.ensure().digest, requirements=_requirements(tensorflow=asked.tensorflow))
             print(release.release, *sorted(release.files), sep="\n")
         else:
             print(publish_release(asked.bucket, tensorflow=asked.tensorflow).release)

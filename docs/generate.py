@@ -36,7 +36,6 @@ BUCKET = {
 }
 # Functions of `layout` that name no key.
 NO_KEY = {"check_name", "run_name", "uri", "variety_of", "partition_values"}
-TABLES = {layout.FEATURES: columns.FEATURES, layout.PROJECTED: columns.PROJECTED, layout.REJECTS: columns.REJECTS}
 JSON_TYPES: dict[Any, str] = {
     str: "string",
     int: "integer",
@@ -127,8 +126,8 @@ def bucket() -> str:
             rows.append((f"`{layout.CURRENT_MODELS}`", "which models are current; rewritten last, under If-Match"))
         parts += [f"## {heading}", _table(("key", "what it is"), rows)]
     parts += ["## Tables, as they are read", "Delta Lake. [Why](decisions/0005-delta-tables-committed-by-publish.md)."]
-    for table, names_and_types in TABLES.items():
-        by = ", ".join(f"`{name}`" for name in columns.PARTITIONS[table])
+    for table, (names_and_types, partitions) in columns.TABLES.items():
+        by = ", ".join(f"`{name}`" for name in partitions)
         rows = [(f"`{name}`", f"`{kind}`") for name, kind in names_and_types.items()]
         parts += [f"### `{table}`", f"Partitioned by {by}.", _table(("column", "type"), rows)]
     return _page(

@@ -5,9 +5,7 @@ It must not know what is in the tables.
 
 from deltalake import DeltaTable
 
-from fruits_contract import layout
-
-KEYS = (layout.FEATURES, layout.REJECTS, layout.PROJECTED)
+from fruits_contract import columns, layout
 
 
 def storage_options(region: str) -> dict[str, str]:
@@ -28,4 +26,4 @@ def has_run(table: DeltaTable | None, run: str) -> bool:
 
 def is_published(run: str, *, bucket: str, region: str) -> bool:
     """Say whether the run has been committed to any table."""
-    return any(has_run(open_table(bucket, key, region=region), run) for key in KEYS)
+    return any(has_run(open_table(bucket, key, region=region), run) for key in columns.TABLES)

@@ -18,6 +18,7 @@ from fruits_airflow.prices import (
     SPOT_SHARE,
     Instance,
 )
+from fruits_contract.stages import STAGES
 
 # Photos per second that featurize turns into features on one vCPU, from S3 to Parquet, 100x100 JPEGs. A cautious figure from the
 # first measurements of LiteRT float32 on two cores, and the other engines at no more than that, until they are measured.
@@ -37,9 +38,8 @@ OTHER_STAGES_VCPU_S_PER_PHOTO = 0.0005
 CLUSTER_START_S = 360  # from the request to the first bootstrap action
 BOOTSTRAP_S = 45
 SPARK_START_S = 20
-STAGES = 5
 CLUSTER_END_S = 30
-FIXED_S = CLUSTER_START_S + BOOTSTRAP_S + STAGES * SPARK_START_S + CLUSTER_END_S
+FIXED_S = CLUSTER_START_S + BOOTSTRAP_S + len(STAGES) * SPARK_START_S + CLUSTER_END_S
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ def _arithmetic(work: Work, best: Cluster) -> list[tuple[str, str, str]]:
     bytes_s = work.size_bytes * VCPU_S_PER_BYTE
     primary = f"{PRIMARIES[0].on_demand_usd} + {PRIMARIES[0].emr_usd} + {DISK_USD_PER_HOUR:.4f}"
     core = f"({best.core.on_demand_usd} x {SPOT_SHARE} + {best.core.emr_usd} + {DISK_USD_PER_HOUR:.4f})"
-    start = f"{CLUSTER_START_S} + {BOOTSTRAP_S} + {STAGES} x {SPARK_START_S} + {CLUSTER_END_S}"
+    start = f"{CLUSTER_START_S} + {BOOTSTRAP_S} + {len(STAGES)} x {SPARK_START_S} + {CLUSTER_END_S}"
     return [
         ("featurize", f"{work.photos:,} photos / {rate:g} photos per second and vCPU", f"{work.photos / rate:,.0f} vCPU seconds"),
         ("decoding, by bytes", f"{work.size_bytes:,} bytes x {VCPU_S_PER_BYTE * 1e9:.1f} ns", f"{bytes_s:,.0f} vCPU seconds"),

@@ -22,7 +22,11 @@ STEP = (
         "spark.driver.memory", "2g", "The driver plans, merges sums of 13 MB and writes the report; it holds no rows of features."
     ),
     Line("spark.executor.cores", "4", "One executor per node of 4 vCPU: the network is broadcast to it once."),
-    Line("spark.executor.memory", "2g", "The heap only passes Arrow batches on; photos and network live in the Python workers."),
+    Line(
+        "spark.executor.memory",
+        "2g",
+        "Photos, network and features live in the Python workers; the heap is for what `validate` and `report` read.",
+    ),
     Line("spark.executor.memoryOverhead", "3g", "Four Python workers of about 500 MB, and what the JVM needs beside its heap."),
     Line("spark.yarn.am.memory", "512m", "In client mode the application master only asks for containers."),
     Line("spark.yarn.am.memoryOverhead", "384m", "Spark's least; said here because the node's memory is counted out."),
@@ -50,11 +54,6 @@ STEP = (
     ),
     Line("spark.speculation.multiplier", "3", "And only for clear stragglers, three times as slow as the median task."),
     Line("spark.speculation.minTaskRuntime", "60s", "Never for short tasks, whose times vary by nature."),
-    Line(
-        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version",
-        "1",
-        "Where no S3 committer is at work. Version 2 leaves parts of a failed job behind.",
-    ),
 )
 
 # Classification, property, value, reason: for Configurations of RunJobFlow.
@@ -104,12 +103,6 @@ LEFT = (
         "spark.yarn.maxAppAttempts",
         "YARN's, 2",
         "The application master may be on a Spot node; in client mode a second one takes over while the driver goes on.",
-    ),
-    Line(
-        "spark.sql.sources.commitProtocolClass",
-        "EMR's",
-        "EMR's commit protocol for S3 writes without renaming. Files of a failed job are in a folder that is the run's own, and "
-        "`publish` commits only those that a manifest names.",
     ),
 )
 

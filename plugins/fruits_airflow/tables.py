@@ -20,7 +20,6 @@ from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
 _TYPES = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
-COLUMNS = {layout.FEATURES: columns.FEATURES, layout.REJECTS: columns.REJECTS, layout.PROJECTED: columns.PROJECTED}
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,6 @@ class Table:
     @property
     def _uri(self) -> str:
         return layout.uri(self.bucket, self.key)
-
-    @property
-    def _options(self) -> dict[str, str]:
-        return storage_options(self.region)
 
     def open(self) -> DeltaTable | None:
         """Return the current version, or None before the first commit."""
@@ -88,7 +83,7 @@ class Table:
                 self._add_actions(files),
                 mode="error",
                 partition_by=self._partitions,
-                storage_options=self._options,
+                storage_options=storage_options(self.region),
                 commit_properties=commit,
             )
         return True
@@ -109,10 +104,10 @@ class Table:
 
     @property
     def _partitions(self) -> list[str]:
-        return list(columns.PARTITIONS[self.key])
+        return list(columns.TABLES[self.key].partitions)
 
     def _schema(self) -> Schema:
-        fields = [pa.field(name, _TYPES[kind]) for name, kind in COLUMNS[self.key].items()]
+        fields = [pa.field(name, _TYPES[kind]) for name, kind in columns.TABLES[self.key].columns.items()]
         return Schema.from_arrow(pa.schema([*fields, *(pa.field(name, pa.string()) for name in self._partitions)]))
 
     def _add_actions(self, files: Sequence[WrittenFile]) -> list[AddAction]:

@@ -3,6 +3,8 @@
 Names and Spark SQL types only: no engine is imported here.
 """
 
+from typing import NamedTuple
+
 from fruits_contract import layout
 
 BATCH = {
@@ -37,10 +39,18 @@ PROJECTED = {
     "projected": "array<float>",
 }
 
-PARTITIONS = {
-    layout.FEATURES: ("drop", "run"),
-    layout.REJECTS: ("drop", "run"),
-    layout.PROJECTED: ("pca", "drop", "run"),
+
+class Table(NamedTuple):
+    """A published table's columns in its files, and those that only its folders say."""
+
+    columns: dict[str, str]
+    partitions: tuple[str, ...]
+
+
+TABLES = {
+    layout.FEATURES: Table(FEATURES, ("drop", "run")),
+    layout.REJECTS: Table(REJECTS, ("drop", "run")),
+    layout.PROJECTED: Table(PROJECTED, ("pca", "drop", "run")),
 }
 
 

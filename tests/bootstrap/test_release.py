@@ -73,6 +73,22 @@ def test_same_content_is_the_same_release(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "requirements"), [([], contents.REQUIREMENTS), (["--tensorflow"], contents.REQUIREMENTS_TENSORFLOW)]
+)
+def test_print_says_what_would_be_published(
+    words: list[str],
+    requirements: str,
+    parts: extractor.Extractor,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["release", "--print", *words])
+    release.main()
+    made = contents.collect(parts.digest, requirements=requirements)
+    assert capsys.readouterr().out.split() == [made.release, *sorted(made.files)]
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "spark_apps/fruits/vision.py",

@@ -8,8 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fruits_airflow.tables import COLUMNS
-from fruits_contract import layout
+from fruits_contract import columns, layout
 from tests.e2e.embedded_stack import EVERY_MINUTE, REAL_PHOTOS, Ended, Stack, arrange
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -144,7 +143,7 @@ def test_a_few_broken_photos_are_rejected_with_reasons(stack, first, photos, tmp
     stack.s3.put_object(Bucket=stack.bucket, Key=repaired, Body=next(iter(photos.values()))[60].read_bytes())
     stack.s3.put_object(Bucket=stack.bucket, Key=spoilt, Body=b"spoilt")
     assert stack.run("few-broken", max_reject_ratio=0.5).state == "success"
-    now = {key: stack.table(key).rows("path", drop="few-broken")["path"].to_pylist() for key in COLUMNS}
+    now = {key: stack.table(key).rows("path", drop="few-broken")["path"].to_pylist() for key in columns.TABLES}
     assert sorted(now[layout.FEATURES]) == sorted(now[layout.PROJECTED])
     assert len(now[layout.FEATURES]) == 400 and len(now[layout.REJECTS]) == 20
     assert repaired in now[layout.FEATURES] and spoilt in now[layout.REJECTS]

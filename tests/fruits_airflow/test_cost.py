@@ -1,5 +1,6 @@
 """The cluster is the cheapest that keeps the deadline, and its price is the sum of what it says."""
 
+import json
 import math
 import re
 import subprocess
@@ -133,8 +134,20 @@ def test_every_table_of_the_explanation_has_rows_of_one_width(table: str) -> Non
 
 
 def test_cost_needs_only_the_standard_library() -> None:
-    known = "{*sys.stdlib_module_names, '__main__', 'fruits_airflow'}"
+    known = "{*sys.stdlib_module_names, '__main__', 'fruits_airflow', 'fruits_contract'}"
     code = f"import sys; import fruits_airflow.cost; print({{name.split('.')[0] for name in sys.modules}} - {known})"
     words = [sys.executable, "-S", "-c", code]
     done = subprocess.run(words, env={"PYTHONPATH": str(ROOT / "plugins")}, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_no_engine_is_said_to_be_faster_than_it_was_measured() -> None:
+    kept = json.loads((ROOT / "docs" / "performance" / "featurize.json").read_text())
+    measured = {
+        name.removeprefix("ours, "): figures["images/s"]["median"] / kept["machine"]["cores"]
+        for name, figures in kept["figures"].items()
+        if name.startswith("ours, ") and "images/s" in figures
+    }
+    assert "litert" in measured
+    for engine, said in PHOTOS_PER_S_AND_VCPU.items():
+        assert said <= measured.get(engine, measured["litert"]), engine

@@ -76,7 +76,3 @@ def test_cores_of_executor_and_application_master_fit_together() -> None:
     cores = int(STEP["spark.executor.cores"])
     assert cores == min(item.vcpu for item in INSTANCES)
     assert cores + 1 == int(CLUSTER["yarn.nodemanager.resource.cpu-vcores"]) < 2 * cores
-
-
-def test_the_committer_that_leaves_parts_behind_is_never_used() -> None:
-    assert STEP["spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version"] == "1"

@@ -12,8 +12,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from mypy_boto3_s3 import S3Client
 
-from fruits_airflow.commits import KEYS, is_published
-from fruits_airflow.tables import COLUMNS, Table
+from fruits_airflow.commits import is_published
+from fruits_airflow.tables import Table
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
@@ -149,10 +149,6 @@ def test_has_says_which_runs_are_in_the_table(table: Table, s3: S3Client, bucket
     assert not table.has("r2")
     assert is_published("r1", bucket=bucket, region="eu-north-1")
     assert not is_published("r2", bucket=bucket, region="eu-north-1")
-
-
-def test_every_table_is_asked() -> None:
-    assert set(KEYS) == set(COLUMNS)
 
 
 def test_removing_takes_the_rows_of_earlier_runs_with_these_paths_and_no_others(table: Table, s3: S3Client, bucket: str) -> None:
