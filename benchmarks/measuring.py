@@ -82,15 +82,26 @@ class Figures:
 
 
 def alternate(contenders: Mapping[str, Callable[[], Samples]], *, repetitions: int, figures: Figures | None = None) -> Figures:
-    """Run each contender once per round (A B C A B C ...), so that what else the machine does falls on all of them."""
+    """Run each contender once per round (A B C A B C ...), so that what else the machine does falls on all of them.
+
+    Interrupted after the first round, it returns the figures of the rounds that are whole.
+    """
     figures = figures or Figures()
     for number in range(1, repetitions + 1):
-        for name, run in contenders.items():
-            began = time.monotonic()
-            measured = run()
-            figures.add(name, measured)
-            words = ", ".join(f"{what} {value:,.4g}" for what, value in measured.items())
-            say(f"round {number} of {repetitions}: {name}: {words} ({time.monotonic() - began:.0f} s)")
+        measured: dict[str, Samples] = {}
+        try:
+            for name, run in contenders.items():
+                began = time.monotonic()
+                measured[name] = run()
+                words = ", ".join(f"{what} {value:,.4g}" for what, value in measured[name].items())
+                say(f"round {number} of {repetitions}: {name}: {words} ({time.monotonic() - began:.0f} s)")
+        except KeyboardInterrupt:
+            if number == 1:
+                raise
+            say(f"interrupted in round {number}: these are the figures of the rounds before it")
+            break
+        for name, samples in measured.items():
+            figures.add(name, samples)
     return figures
 
 
@@ -176,7 +187,7 @@ def main(name: str, arguments: argparse.Namespace, measure: Callable[[argparse.N
     except EXPECTED as error:
         say(str(error))
         return 1
-    content = to_json(name, outcome, machine=before, repetitions=arguments.repetitions, seconds=time.monotonic() - began)
+    content = to_json(name, outcome, machine=before, seconds=time.monotonic() - began)
     print_table(content)
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{name}.json"
@@ -189,14 +200,14 @@ def main(name: str, arguments: argparse.Namespace, measure: Callable[[argparse.N
     return 0
 
 
-def to_json(name: str, outcome: Outcome, *, machine: Mapping[str, Any], repetitions: int, seconds: float) -> dict[str, Any]:
+def to_json(name: str, outcome: Outcome, *, machine: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Return what `out/bench/<name>.json` holds."""
     return {
         "benchmark": name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "seconds": round(seconds),
-        "repetitions": repetitions,
+        "repetitions": max(len(values) for figures in outcome.figures.samples.values() for values in figures.values()),
         "settings": dict(outcome.settings),
         "machine": dict(machine),
         "versions": {**versions("numpy", "pillow", "pyarrow", "pyspark", "ai-edge-litert"), **outcome.versions},

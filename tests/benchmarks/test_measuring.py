@@ -29,6 +29,26 @@ def test_contenders_take_turns_and_samples_stay_in_order():
     assert found.of("b", "s") == [2, 4, 6]
 
 
+@pytest.mark.parametrize(("calls", "rounds"), [(1, None), (3, 1), (5, 2)])
+def test_interrupted_the_figures_of_whole_rounds_are_kept(calls: int, rounds: int | None):
+    done = 0
+
+    def contender():
+        nonlocal done
+        done += 1
+        if done == calls + 1:
+            raise KeyboardInterrupt
+        return {"s": float(done)}
+
+    contenders = {"a": contender, "b": contender}
+    if rounds is None:
+        with pytest.raises(KeyboardInterrupt):
+            alternate(contenders, repetitions=9)
+    else:
+        found = alternate(contenders, repetitions=9)
+        assert len(found.of("a", "s")) == len(found.of("b", "s")) == rounds
+
+
 def test_a_ratio_is_the_median_of_the_rounds_ratios():
     assert ratio([10, 20, 90], [10, 10, 10]) == 2
     # a round in which the machine was slow for both does not count against either
@@ -45,7 +65,7 @@ def test_spread():
 
 
 def test_json_holds_everything_that_a_figure_depends_on():
-    content = json.loads(json.dumps(to_json("latency", outcome(), machine=MACHINE, repetitions=3, seconds=12.3)))
+    content = json.loads(json.dumps(to_json("latency", outcome(), machine=MACHINE, seconds=12.3)))
     assert content["ratios"] == {"kept": {"litert": 0.9}}
     assert content["figures"]["ours"]["images/s"] == {"min": 9, "median": 10, "max": 11, "samples": [9, 11, 10]}
     assert {"benchmark", "date", "commit", "machine", "versions", "repetitions", "settings", "units", "checks"} <= content.keys()
@@ -53,7 +73,7 @@ def test_json_holds_everything_that_a_figure_depends_on():
 
 
 def test_the_table_shows_figures_and_ratios(capsys):
-    print_table(to_json("latency", outcome(), machine=MACHINE, repetitions=3, seconds=1))
+    print_table(to_json("latency", outcome(), machine=MACHINE, seconds=1))
     shown = capsys.readouterr().out
     assert "images/s" in shown and "kept.litert" in shown and "0.9" in shown
 

@@ -12,7 +12,6 @@ KEPT = {
         "latency",
         Outcome(Figures({"30 ms": {"images/s": [80.0, 81.0]}}), {"kept": 0.95}, {"images/s": "1/s"}, {"photos": 10}),
         machine=MACHINE,
-        repetitions=2,
         seconds=3,
     )
 }
