@@ -75,6 +75,8 @@ def _weed(places: Places, record: Record) -> list[str]:
         f"-s3.localSocket={places.sockets}/s3.sock",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
+        # photos lie beside their names instead of in a volume: a fifth less work per GET
+        "-filer.saveToFilerLimit=65536",
         "-s3.autoCreateBucket=false",
         "-webdav=false",
         "-admin.ui=false",

@@ -42,6 +42,7 @@ def s3_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
         "-ip.bind=127.0.0.1",
         "-webdav=false",
         "-admin.ui=false",
+        "-filer.saveToFilerLimit=65536",
     ]
     words += [f"-{name}.port={port}" for name, port in chosen.items()] + ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     words += [f"-{name}.localSocket={folder}/{name}.sock" for name in ("s3", "filer")] + ["-master.telemetry=false"]
