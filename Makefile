@@ -2,7 +2,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export IMAGES DROP PARAMS BUCKET PHOTOS ENGINES REPETITIONS KEEP TENSORFLOW
+export IMAGES DROP PARAMS VOLUMES BUCKET PHOTOS ENGINES REPETITIONS KEEP TENSORFLOW
 # what Spark runs on, of services that are not up yet: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
@@ -36,13 +36,38 @@ env: .venv-run ## Print the variables for your own tools: eval "$$(make -s env)"
 model: .venv-run ## Build the feature extractor from its pinned weights
 	@$(PYTHON) -m bootstrap.extractor
 
+##@ Run it with docker-compose (needs Docker with Compose 2.24 or newer, and nothing else)
+.PHONY: compose-up compose-run compose-down
+compose-up: ## Build and start LocalStack, PostgreSQL, EMR and Airflow as containers; .env is made where there is none
+	@$(COMPOSE_READY)
+	docker compose up --build --detach --wait --wait-timeout 600
+	@python3 local/compose/env.py --addresses
+
+compose-run: ## Featurize photos through them: IMAGES=folder DROP=name PARAMS='{"mode": "fit"}', all optional
+	@$(COMPOSE_READY)
+	@mkdir -p out && docker compose run --rm --quiet-pull --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/out:$(CURDIR)/out" \
+	  $${IMAGES:+--volume "$$(realpath "$$IMAGES"):/photos:ro"} run python -m local.compose.run --out "$(CURDIR)/out" \
+	  $${IMAGES:+--images /photos --drop "$${DROP:-$$(basename "$$(realpath "$$IMAGES")")}"} $${PARAMS:+--params "$$PARAMS"}
+
+compose-down: ## Stop and remove the containers; VOLUMES=1 deletes photos, results and history as well
+	@$(COMPOSE_READY)
+	docker compose down --remove-orphans $${VOLUMES:+--volumes}
+
+COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'docker compose' here; install Docker Engine with \
+  its Compose plugin (https://docs.docker.com/engine/install/), or use 'make run', which needs neither" >&2; exit 1; }; \
+  docker info >/dev/null 2>&1 || { echo "the Docker engine does not answer (docker info): start it, or become a member of the \
+  group docker" >&2; exit 1; }; python3 local/compose/env.py
+
 ##@ Develop
-.PHONY: test test-fast test-spark4 check docs pictures release lock clean
+.PHONY: test test-fast test-compose test-spark4 check docs pictures release plugins-zip lock clean
 test: .venv-dev ## Run all tests that this machine can
 	$(PYTHON) -m pytest
 
 test-fast: .venv-dev ## Run the tests that need no services
 	$(PYTHON) -m pytest -m "not slow"
+
+test-compose: .venv-dev ## Run the tests of docker-compose.yaml alone: builds, runs, kills and restarts its services
+	$(PYTHON) -m pytest tests/compose
 
 test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
 	@$(SET_UP) .venv-spark4/.stamp
@@ -58,6 +83,9 @@ pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMA
 release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials; TENSORFLOW=1 adds the reference engine
 	@$(PYTHON) -m bootstrap.release --bucket "$$BUCKET" $${TENSORFLOW:+--tensorflow}
 
+plugins-zip: .venv-run ## Build out/plugins.zip, the plugins as Amazon MWAA takes them
+	@$(PYTHON) -m bootstrap.plugins_zip
+
 check: .venv-dev ## Lint, formatting, types, and whether the generated docs are fresh
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -67,6 +95,8 @@ check: .venv-dev ## Lint, formatting, types, and whether the generated docs are 
 lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements.txt requirements.in
 	@$(UV) $(COMPILE) -o requirements-dev.txt requirements-dev.in
+	@$(UV) for set in airflow emr extractor; do \
+	  $(COMPILE) -c requirements.txt -o local/compose/requirements/$$set.txt local/compose/requirements/$$set.in; done
 	@$(UV) $(COMPILE) -o bootstrap/requirements.txt bootstrap/requirements.in
 	@$(UV) $(COMPILE) -o bootstrap/requirements-tensorflow.txt bootstrap/requirements-tensorflow.in
 	@$(UV) $(COMPILE) -o requirements-spark4.txt requirements-spark4.in

@@ -49,12 +49,12 @@ def collect(extractor: str, *, root: Path = ROOT, requirements: str = REQUIREMEN
         When a stage script or another file is not there.
     """
     packages = _package_files(root)
-    scripts = {stage.name: _read(root / "spark_apps" / f"{stage.name}.py") for stage in stages.STAGES}
-    installer = _read(root / _INSTALLER)
+    scripts = {stage.name: read(root / "spark_apps" / f"{stage.name}.py") for stage in stages.STAGES}
+    installer = read(root / _INSTALLER)
     parts = packages | {f"{name}.py": content for name, content in scripts.items()}
-    parts |= {_INSTALLER: installer, "requirements": _read(root / requirements), "extractor": extractor.encode()}
+    parts |= {_INSTALLER: installer, "requirements": read(root / requirements), "extractor": extractor.encode()}
     release = _digest(parts)
-    files = {layout.package_zip(release): _zip(packages), layout.bootstrap_script(release): installer}
+    files = {layout.package_zip(release): zipped(packages), layout.bootstrap_script(release): installer}
     files |= {layout.stage_script(release, name): content for name, content in scripts.items()}
     return Contents(release, files)
 
@@ -71,7 +71,8 @@ def _package_files(root: Path) -> dict[str, bytes]:
     return found
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """Return a file's content; raise `MissingSource` where it is not there."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -85,7 +86,8 @@ def _digest(parts: dict[str, bytes]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _zip(files: dict[str, bytes]) -> bytes:
+def zipped(files: dict[str, bytes]) -> bytes:
+    """Return a zip archive of files by name."""
     # Stored, sorted and of one date: the bytes depend on the files alone, not on the clock or on zlib's version.
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:

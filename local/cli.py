@@ -1,17 +1,13 @@
 """The command line of the embedded default: up, down, status, env, run."""
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from local import environment, interrupts, services
+from local import environment, interrupts, options, services
 from local.airflow import MigrationFailed
 from local.progress import say
 from local.readiness import NotReady
@@ -83,30 +79,21 @@ def _env(arguments: argparse.Namespace, places: Places) -> int:
 
 
 def _run(arguments: argparse.Namespace, places: Places) -> int:
-    from local.run import run  # what it imports is only needed here
+    # what these import is only needed here
+    from bootstrap import contents, extractor, weights, wheelhouse
+    from local.airflow_api import AirflowRefused
+    from local.publish import publish
+    from local.run import run
 
+    expected = (contents.MissingSource, wheelhouse.WheelsMissing, weights.WrongWeights, extractor.BadExport, AirflowRefused)
     with services.session(places) as running:
-        code: int = run(running, images=arguments.images, drop=arguments.drop, params=arguments.params)
+        try:
+            place = publish(running, tensorflow=arguments.params.get("engine") == "tensorflow")
+        except expected as error:
+            say(str(error))
+            return FAILED
+        code: int = run(place, images=arguments.images, drop=arguments.drop, params=arguments.params)
         return code
-
-
-def _folder(word: str) -> Path:
-    path = Path(word).expanduser().resolve()
-    if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} is not a folder; expected one with a folder of photos per variety")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"{path} cannot be read by this user")
-    return path
-
-
-def _params(word: str) -> dict[str, Any]:
-    try:
-        params = json.loads(word)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f'{word!r} is not JSON ({error}); expected e.g. \'{{"mode": "fit"}}\'') from error
-    if not isinstance(params, dict):
-        raise argparse.ArgumentTypeError(f'{word!r} is not a JSON object; expected e.g. \'{{"mode": "fit"}}\'')
-    return params
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -129,9 +116,5 @@ def _parser() -> argparse.ArgumentParser:
     add("status", _status, "show each service with its process, address and log; exit code 1 unless all run")
     add("env", _env, 'print the variables that reach the services, for eval "$(...)"')
     run = add("run", _run, "featurize photos, with the services up for as long as it takes")
-    run.add_argument(
-        "--images", type=_folder, metavar="DIR", help="folder with one folder of photos per variety (default: drawn ones)"
-    )
-    run.add_argument("--drop", metavar="NAME", help="name of the drop below raw/ (default: the folder's name, or synthetic)")
-    run.add_argument("--params", type=_params, default={}, metavar="JSON", help='parameters of the DAG, e.g. \'{"mode": "fit"}\'')
+    options.add_to(run)
     return parser

@@ -1,14 +1,13 @@
 """One run from photos on this machine to a report on this machine, through the services that are up.
 
-It must not know how the services are started.
+It must not know how the services are started, or which they are: the embedded default or docker-compose.
 """
 
-import json
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,19 +15,14 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bootstrap import contents, extractor, weights, wheelhouse
-from bootstrap.release import publish_release
 from local import images as synthetic
 from local import outcome
 from local.airflow_api import AirflowApi, AirflowRefused, DagRun
 from local.live_log import LiveLog
 from local.screen import TAIL_LINES, open_console, open_screen
-from local.services import Services
-from local.state import REPO
 from local.upload import upload_drop
 
 DAG = "fruits_features"
-OUT = REPO / "out"
 PARSE_LIMIT_S = 180
 POLL_S = 1.0
 SILENCE_LIMIT_S = 60
@@ -38,61 +32,61 @@ class DagNotUsable(RuntimeError):
     """Airflow could not import the DAG, or has not seen it."""
 
 
-_EXPECTED = (
-    DagNotUsable,
-    AirflowRefused,
-    contents.MissingSource,
-    wheelhouse.WheelsMissing,
-    weights.WrongWeights,
-    extractor.BadExport,
-)
+@dataclass(frozen=True)
+class Place:
+    """Where a run happens.
+
+    Parameters
+    ----------
+    airflow_url, shown_url
+        Airflow's address for this process, and for the user's browser.
+    emr_folder
+        The state folder of the EMR service, in which the logs of a running step can be read.
+    out
+        Where the folder with what a run leaves is made.
+    """
+
+    bucket: str
+    airflow_url: str
+    shown_url: str
+    airflow_user: str
+    airflow_password: str
+    emr_folder: Path
+    out: Path
+
+    def api(self) -> AirflowApi:
+        """Return a session with its Airflow."""
+        return AirflowApi(self.airflow_url, user=self.airflow_user, password=self.airflow_password)
 
 
-def run(services: Services, *, images: Path | None, drop: str | None, params: Mapping[str, object]) -> int:
-    """Publish the code, upload the photos, run the DAG and fetch what it made.
+def run(place: Place, *, images: Path | None, drop: str | None, params: Mapping[str, object]) -> int:
+    """Upload the photos, run the DAG and fetch what it made; the standard AWS environment says where S3 is.
 
     Returns
     -------
     int
         0 when the run is a success, a run that found nothing new included; 1 otherwise.
     """
-    # boto3 and obstore, here and below, take everything from the environment.
-    os.environ.update(services.env)
     console = open_console()
     try:
-        has_reference = params.get("engine") == "tensorflow"
-        release = publish_release(services.bucket, say=console.print, tensorflow=has_reference).release
-        name = _upload(console, images, drop=drop, bucket=services.bucket)
-        api = AirflowApi(services.airflow_url, user=services.airflow_user, password=services.airflow_password)
-        api.write_variable("fruits", json.dumps(_settings(services, release)))
+        name = _upload(console, images, drop=drop, bucket=place.bucket)
+        api = place.api()
         _wait_until_parsed(api)
         api.unpause(DAG)
         run_id = api.trigger(DAG, {"drop": name, **params})
-    except _EXPECTED as error:
+    except (DagNotUsable, AirflowRefused) as error:
         console.print(f"{error}")
         return 1
 
-    console.print(f"{DAG}: run {run_id}, {services.airflow_url}/dags/{DAG}/runs/{run_id}")
-    log = LiveLog(api, services.places.emr)
+    console.print(f"{DAG}: run {run_id}, {place.shown_url}/dags/{DAG}/runs/{run_id}")
+    log = LiveLog(api, place.emr_folder)
     ended = _follow(api, run_id, console, log)
-    left = outcome.fetch(services.bucket, run_id, into=OUT)
+    left = outcome.fetch(place.bucket, run_id, into=place.out)
     if ended.state == "success":
         outcome.print_success(console, ended, left)
         return 0
     outcome.print_failure(console, ended, left, log)
     return 1
-
-
-def _settings(services: Services, release: str) -> dict[str, object]:
-    # The fields are those of plugins/fruits_airflow/settings.py; what is not here has its default.
-    return {
-        "bucket": services.bucket,
-        "region": services.env["AWS_REGION"],
-        "release": release,
-        "node_python": str(services.places.node),
-        "wait_for_drop_s": 60,
-        "poll_s": 1,
-    }
 
 
 def _upload(console: Console, images: Path | None, *, drop: str | None, bucket: str) -> str:

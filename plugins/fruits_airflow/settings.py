@@ -111,5 +111,9 @@ class Settings:
         """Read the Variable; for use inside a task."""
         text = Variable.get(VARIABLE, default=None)
         if text is None:
-            raise InvalidSettings(f"there is no Airflow Variable {VARIABLE!r}; create it as docs/parameters.md shows")
+            # Airflow answers the same while its database is down, after lines in the log that say so.
+            raise InvalidSettings(
+                f"there is no Airflow Variable {VARIABLE!r}; create it as docs/parameters.md shows. If it is there, Airflow's "
+                "database could not be asked: see the lines above"
+            )
         return cls.from_json(text)

@@ -6,7 +6,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "dependencies.md"
-INPUTS = (*ROOT.glob("requirements*.in"), ROOT / "bootstrap" / "requirements.in")
+INPUTS = (
+    *ROOT.glob("requirements*.in"),
+    ROOT / "bootstrap" / "requirements.in",
+    *(ROOT / "local" / "compose" / "requirements").glob("*.in"),
+)
 
 
 def required() -> Iterator[str]:

@@ -1,0 +1,96 @@
+"""The init job: brings database, bucket, release, connection and variable to what this checkout needs. Running it again is safe.
+
+It must not know which services there are but by the environment: Airflow's settings, AWS_ENDPOINT_URL_*, BUCKET.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from bootstrap.release import publish_release
+from local.airflow import USER
+from local.compose import EMR_STATE
+from local.state import REPO
+
+STACK = "fruits-storage"
+TEMPLATE = REPO / "infra" / "storage.yaml"
+CREATE_LIMIT_S = 120
+
+
+def main() -> None:
+    """Do it all, in the order in which one needs the other."""
+    bucket, region = os.environ["BUCKET"], os.environ["AWS_REGION"]
+    _say("bringing Airflow's database to this version")
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL)
+    _write_password()
+    _say(f"deploying {TEMPLATE.name}: bucket {bucket} in {region}")
+    deploy_stack(bucket)
+    release = publish_release(bucket, say=_say).release
+    _write_connection_and_variable(bucket, region, release)
+    _say("done")
+
+
+def deploy_stack(bucket: str) -> None:
+    """Create the stack of the bucket, or bring it to the template.
+
+    Raises
+    ------
+    WaiterError
+        CloudFormation could not do it; the stack's events say why.
+    """
+    cloudformation = boto3.client("cloudformation")
+    asked: dict[str, Any] = {
+        "StackName": STACK,
+        "TemplateBody": TEMPLATE.read_text(),
+        "Parameters": [{"ParameterKey": "BucketName", "ParameterValue": bucket}],
+    }
+    pace = {"Delay": 1, "MaxAttempts": CREATE_LIMIT_S}
+    try:
+        cloudformation.describe_stacks(StackName=STACK)
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        cloudformation.create_stack(**asked)
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig=pace)
+        return
+    try:
+        cloudformation.update_stack(**asked)
+    except ClientError as error:
+        if "No updates are to be performed" in str(error):
+            return
+        raise
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=STACK, WaiterConfig=pace)
+
+
+def _write_password() -> None:
+    path = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({USER: os.environ["AIRFLOW_PASSWORD"]}))
+
+
+def _write_connection_and_variable(bucket: str, region: str, release: str) -> None:
+    from airflow.models import Connection, Variable
+    from airflow.utils.session import create_session
+
+    # keys and endpoints come from the environment, as on an instance with a role
+    with create_session() as session:
+        if not session.query(Connection).filter_by(conn_id="aws_default").count():
+            session.add(Connection(conn_id="aws_default", conn_type="aws", extra={"region_name": region}))
+    # what a person has changed in the UI stays; these four follow the checkout
+    known = json.loads(Variable.get("fruits", default_var="{}"))
+    ours = {"bucket": bucket, "region": region, "release": release, "node_python": str(EMR_STATE / "node")}
+    Variable.set("fruits", json.dumps({"wait_for_drop_s": 60, "poll_s": 1} | known | ours, indent=1))
+
+
+def _say(text: str) -> None:
+    print(f"deploy: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""A run through docker-compose's services: `make compose-run IMAGES=folder`, in a container beside them.
+
+It must not know how the services are started.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from local import interrupts, options
+from local.airflow import USER
+from local.compose import EMR_STATE
+from local.run import Place, run
+
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run it and return the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m local.compose.run", description=__doc__)
+    options.add_to(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), metavar="DIR", help="for what a run leaves (default: %(default)s)"
+    )
+    asked = parser.parse_args()
+    place = Place(
+        bucket=os.environ["BUCKET"],
+        airflow_url="http://airflow-api-server:8080",
+        shown_url=f"http://127.0.0.1:{os.environ['AIRFLOW_PORT']}",
+        airflow_user=USER,
+        airflow_password=os.environ["AIRFLOW_PASSWORD"],
+        emr_folder=EMR_STATE / "emr",
+        out=asked.out,
+    )
+    try:
+        with interrupts.raised_once():
+            return run(place, images=asked.images, drop=asked.drop, params=asked.params)
+    except KeyboardInterrupt:
+        print("Interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""docker-compose's services in the words of the tests, started and used as a person does: by make."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from fruits_airflow.tables import Table
+from fruits_contract import layout
+from local import ports
+from local.airflow_api import AirflowApi, DagRun
+from local.compose import env
+from local.state import REPO
+from local.upload import upload_drop
+from tests.compose import engine
+
+DAG = "fruits_features"
+RUN_LIMIT_S = 900
+SERVICES = (
+    "postgres",
+    "localstack",
+    "emr",
+    "airflow-api-server",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+)
+
+
+class Composed:
+    """One project of docker-compose, with a name, ports and secrets of its own."""
+
+    def __init__(self, variables: dict[str, str], *, airflow_port: int, s3_port: int) -> None:
+        self.variables = variables
+        self.bucket = variables["BUCKET"]
+        self.api = AirflowApi(f"http://127.0.0.1:{airflow_port}", user="admin", password=variables["AIRFLOW_PASSWORD"])
+        self.s3_url = f"http://127.0.0.1:{s3_port}"
+
+    def make(self, target: str, *, expect: int = 0, **variables: str) -> str:
+        """Run a target of the Makefile and return what it printed."""
+        return self._checked(["make", target], expect=expect, **variables)
+
+    def docker(self, *words: str) -> str:
+        return self._checked(["docker", *words])
+
+    def compose(self, *words: str) -> str:
+        return self._checked(["docker", "compose", *words])
+
+    def containers(self) -> dict[str, str]:
+        """Return the id of each service's container."""
+        return {name: self.compose("ps", "--all", "--quiet", name).strip() for name in (*SERVICES, "init")}
+
+    def kill(self, service: str) -> None:
+        """End a service as a power cut does, and start it again."""
+        self.compose("kill", "--signal", "KILL", service)
+        self.docker("start", self.containers()[service])
+
+    def upload(self, folder: Path, drop: str) -> int:
+        return upload_drop(folder, bucket=self.bucket, drop=drop).photos
+
+    def run(self, drop: str, **params: object) -> DagRun:
+        """Trigger the DAG and wait until the run is over."""
+        return self.wait(self.api.trigger(DAG, {"drop": drop, **params}))
+
+    def wait(self, run: str) -> DagRun:
+        self.until(lambda: self.now(run).is_over, limit_s=RUN_LIMIT_S)
+        return self.now(run)
+
+    def now(self, run: str) -> DagRun:
+        return self.patient(lambda: self.api.dag_run(DAG, run, order=self.api.task_order(DAG)))
+
+    def state(self, run: str, task: str) -> str:
+        return {item.task: item.state for item in self.now(run).tasks}.get(task, "")
+
+    def rows(self, table: str, *columns: str, **partitions: str) -> dict[str, list[Any]]:
+        return Table(self.bucket, table, "eu-north-1").rows(*columns, **partitions).to_pydict()
+
+    def manifest(self, run: str, stage: str) -> Any:
+        key = layout.manifest(layout.run_name(run), stage)
+        return json.loads(boto3.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read())
+
+    def patient(self, ask: Callable[[], Any], *, limit_s: float = 180) -> Any:
+        """Ask again while the API server is on its way up."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            try:
+                return ask()
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+
+    @staticmethod
+    def until(condition: Callable[[], Any], *, limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {limit_s} s"
+            time.sleep(1)
+
+    def _checked(self, words: list[str], *, expect: int = 0, **variables: str) -> str:
+        done = subprocess.run(
+            words,
+            cwd=REPO,
+            env={**os.environ, **self.variables, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == expect, f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout[-6000:]}"
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+    """The services, built and up for the length of these tests, and gone with their volumes afterwards."""
+    before = dict(os.environ)
+    with engine.running() as variables:
+        chosen = ports.choose({"airflow": 18080, "s3": 14566})
+        variables |= env.complete(REPO / ".env.example", tmp_path_factory.mktemp("compose") / ".env") | variables
+        variables |= {
+            "COMPOSE_PROJECT_NAME": "fruits-test",
+            "AIRFLOW_PORT": str(chosen["airflow"]),
+            "LOCALSTACK_PORT": str(chosen["s3"]),
+        }
+        services = Composed(variables, airflow_port=chosen["airflow"], s3_port=chosen["s3"])
+        os.environ.update(_client(services))
+        boto3.setup_default_session()
+        try:
+            services.make("compose-up")
+            yield services
+        finally:
+            services.make("compose-down", VOLUMES="1")
+            os.environ.clear()
+            os.environ.update(before)
+            boto3.setup_default_session()
+
+
+def _client(services: Composed) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "eu-north-1",
+        "AWS_DEFAULT_REGION": "eu-north-1",
+        "AWS_ENDPOINT_URL_S3": services.s3_url,
+        "AWS_ALLOW_HTTP": "true",
+    }

@@ -1,0 +1,138 @@
+"""docker-compose's services, really built and started: runs end to end, each service killed in turn, down and up again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bootstrap.extractor import Extractor
+from fruits.engines import open_engine
+from fruits.vision import decode
+from fruits_contract import layout
+from local.state import REPO
+from tests.compose.composed import DAG, SERVICES, Composed
+from tests.e2e.embedded_stack import arrange
+
+pytestmark = [pytest.mark.slow, pytest.mark.compose]
+FIRST = 12  # photos per variety of the first drop
+PER_VARIETY = 20  # of the further ones
+BROKEN = {"empty.jpg": b"", "page.jpg": b"<html>not found</html>"}
+
+
+@pytest.fixture(scope="module")
+def first(composed: Composed, photos, tmp_path_factory) -> dict[str, str]:
+    """The first drop, brought in by `make compose-run` as a person does it: its folder, its run, what was printed."""
+    folder = arrange(tmp_path_factory.mktemp("photos"), {name: files[:FIRST] for name, files in photos.items()})
+    for name, content in BROKEN.items():
+        (folder / next(iter(photos)) / name).write_bytes(content)
+    printed = composed.make("compose-run", IMAGES=str(folder), DROP="first", PARAMS='{"max_reject_ratio": 0.5}')
+    (run,) = (word.rsplit("/", 1)[1] for word in printed.split() if f"/dags/{DAG}/runs/" in word)
+    return {"folder": str(folder), "run": run, "printed": printed}
+
+
+def test_the_file_is_clean(composed: Composed) -> None:
+    assert composed.compose("config", "--quiet") == ""
+
+
+def test_a_folder_becomes_published_tables_and_a_report_on_disk(composed: Composed, first, photos) -> None:
+    assert len(composed.rows(layout.FEATURES, "path", drop="first")["path"]) == FIRST * len(photos)
+    report = REPO / "out" / layout.run_name(first["run"]) / "report" / "index.html"
+    assert str(report) in first["printed"]
+    assert "<html" in report.read_text()
+
+
+def test_the_results_are_those_of_the_engine_in_this_process(composed: Composed, first, extractor: Extractor) -> None:
+    name = composed.manifest(first["run"], "featurize")["digests"]["engine"].split("-")[0]
+    engine = open_engine(name, extractor.path().read_bytes())
+    rows = composed.rows(layout.FEATURES, "path", "features", drop="first")
+    files = [Path(first["folder"]) / path.removeprefix(layout.raw_prefix("first")) for path in rows["path"]]
+    found = np.array(rows["features"])
+    expected = np.concatenate([engine.features(decode(file.read_bytes())[0][None]) for file in files])
+    assert np.abs(found - expected).max() <= 1e-6
+    rejects = composed.rows(layout.REJECTS, "path", drop="first")["path"]
+    assert {path.rsplit("/", 1)[1] for path in rejects} == set(BROKEN)
+    singular = np.linalg.svd(found - found.mean(axis=0), compute_uv=False) ** 2
+    k = int(np.searchsorted(np.cumsum(singular) / singular.sum(), 0.70)) + 1
+    assert {len(row) for row in composed.rows(layout.PROJECTED, "projected", drop="first")["projected"]} == {k}
+
+
+def test_no_process_is_root_and_no_port_is_open_beyond_loopback(composed: Composed, first) -> None:
+    for service, container in composed.containers().items():
+        known = json.loads(composed.docker("inspect", container))[0]
+        bound = [each["HostIp"] for binding in (known["NetworkSettings"]["Ports"] or {}).values() for each in binding or []]
+        assert set(bound) <= {"127.0.0.1"}, service
+        if known["State"]["Running"]:
+            users = {line.split()[0] for line in composed.docker("top", container, "-eo", "uid,pid,comm").splitlines()[1:]}
+            assert users and "0" not in users, service
+        assert known["HostConfig"]["Privileged"] is False
+        assert known["HostConfig"]["CapDrop"] == ["ALL"]
+        assert known["Config"].get("Healthcheck") or service == "init"
+    assert bound_services(composed) == {"localstack", "airflow-api-server"}
+
+
+def bound_services(composed: Composed) -> set[str]:
+    lines = composed.compose("ps", "--format", "{{.Service}} {{.Ports}}").splitlines()
+    return {line.split()[0] for line in lines if "127.0.0.1:" in line}
+
+
+KILLED = (
+    ("airflow-api-server", "airflow-dag-processor", "airflow-triggerer", "postgres", "airflow-scheduler"),
+    ("emr",),
+    ("localstack",),
+)
+
+
+@pytest.mark.parametrize("killed", KILLED, ids=lambda names: names[-1])
+def test_services_killed_during_a_run_lose_nothing(composed: Composed, first, photos, tmp_path, killed) -> None:
+    """The run becomes a success, or fails and the same drop succeeds once more; what was published before is still there.
+
+    Each is a further drop, which is transformed with the PCA that the first one saved.
+    """
+    drop = f"killed-{killed[-1]}"
+    before = sorted(composed.rows(layout.FEATURES, "path")["path"])
+    composed.upload(arrange(tmp_path, {name: files[:PER_VARIETY] for name, files in photos.items()}), drop)
+    run = composed.api.trigger(DAG, {"drop": drop})
+    composed.until(lambda: composed.state(run, "featurize") in ("running", "deferred"), limit_s=120)
+    for service in killed:
+        assert not composed.now(run).is_over
+        composed.kill(service)
+
+    ended = composed.wait(run)
+    if ended.state == "failed":
+        composed.patient(lambda: composed.api.has_dag(DAG))
+        ended = composed.run(drop)
+
+    states = {task.task: task.state for task in ended.tasks}
+    assert ended.state == "success", states
+    assert states["fit_pca"] == "skipped"
+    assert set(composed.rows(layout.PROJECTED, "pca")["pca"]) == {layout.run_name(first["run"])}
+    after = composed.rows(layout.FEATURES, "path", "drop")
+    assert sorted(path for path, of in zip(after["path"], after["drop"], strict=True) if of != drop) == before
+    assert after["drop"].count(drop) == PER_VARIETY * len(photos)
+
+
+def test_every_service_is_killed_once() -> None:
+    assert sorted(name for names in KILLED for name in names) == sorted(SERVICES)
+
+
+def test_down_and_up_again_keep_photos_results_and_history(composed: Composed, first) -> None:
+    tables = {key: sorted(composed.rows(key, "path")["path"]) for key in (layout.FEATURES, layout.PROJECTED, layout.REJECTS)}
+    password = composed.variables["AIRFLOW_PASSWORD"]
+    composed.make("compose-down")
+    assert composed.compose("ps", "--all", "--quiet") == ""
+
+    composed.make("compose-up")
+
+    assert composed.variables["AIRFLOW_PASSWORD"] == password
+    assert {key: sorted(composed.rows(key, "path")["path"]) for key in tables} == tables
+    assert composed.now(first["run"]).state == "success"
+    again = composed.run("first")
+    assert {task.task: task.state for task in again.tasks}["create_cluster"] == "skipped", "the photos are known"
+
+
+def test_the_daily_run_is_on_the_schedule(composed: Composed, first) -> None:
+    known = composed.api._ask("GET", f"/dags/{DAG}/details")
+    assert known["timetable_summary"] == "0 3 * * *"
+    assert known["is_paused"] is False
+    assert known["next_dagrun_run_after"]
