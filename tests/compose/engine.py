@@ -1,6 +1,7 @@
 """A Docker engine for the tests: the machine's own, or one that the recipe beside the checkout can start."""
 
 import os
+import pwd
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -48,9 +49,9 @@ def _answers(environment: dict[str, str]) -> bool:
 
 def _of_recipe(words: str, **variables: str) -> dict[str, str]:
     script = f". {shlex.quote(str(RECIPE))}; {words}"
-    done = subprocess.run(
-        ["bash", "-c", script], env={**os.environ, **variables}, capture_output=True, timeout=PREPARE_LIMIT_S, check=False
-    )
+    # it takes Python from this user's home, whatever HOME the tests are run with
+    environment = {**os.environ, "HOME": pwd.getpwuid(os.getuid()).pw_dir, **variables}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, timeout=PREPARE_LIMIT_S, check=False)
     if done.returncode:
         pytest.skip(f"{RECIPE} could not start a Docker engine:\n{done.stderr.decode(errors='replace')[-2000:]}")
     found = dict(line.split("=", 1) for line in done.stdout.decode().split("\0") if "=" in line)
