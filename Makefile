@@ -45,6 +45,8 @@ compose-up: ## Build and start LocalStack, PostgreSQL, EMR and Airflow as contai
 
 compose-run: ## Featurize photos through them: IMAGES=folder DROP=name PARAMS='{"mode": "fit"}', all optional
 	@$(COMPOSE_READY)
+	@docker compose ps --status running --quiet airflow-api-server | grep -q . || { \
+	  echo "compose-run: the services are not up; make compose-up first" >&2; exit 1; }
 	@mkdir -p out && docker compose run --rm --quiet-pull --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/out:$(CURDIR)/out" \
 	  $${IMAGES:+--volume "$$(realpath "$$IMAGES"):/photos:ro"} run python -m local.compose.run --out "$(CURDIR)/out" \
 	  $${IMAGES:+--images /photos --drop "$${DROP:-$$(basename "$$(realpath "$$IMAGES")")}"} $${PARAMS:+--params "$$PARAMS"}

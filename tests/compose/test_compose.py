@@ -1,10 +1,13 @@
 """docker-compose's services, really built and started: runs end to end, each service killed in turn, down and up again."""
 
+import io
 import json
 from pathlib import Path
 
+import boto3
 import numpy as np
 import pytest
+from boto3.s3.transfer import TransferConfig
 
 from bootstrap.extractor import Extractor
 from fruits.engines import open_engine
@@ -74,6 +77,46 @@ def test_no_process_is_root_and_no_port_is_open_beyond_loopback(composed: Compos
 def bound_services(composed: Composed) -> set[str]:
     lines = composed.compose("ps", "--format", "{{.Service}} {{.Ports}}").splitlines()
     return {line.split()[0] for line in lines if "127.0.0.1:" in line}
+
+
+def versions(composed: Composed) -> list[tuple[object, ...]]:
+    """Everything that S3 says of every version of every key."""
+    pages = boto3.client("s3").get_paginator("list_object_versions").paginate(Bucket=composed.bucket)
+    found = [item for page in pages for item in page.get("Versions", []) + page.get("DeleteMarkers", [])]
+    names = ("Key", "VersionId", "IsLatest", "LastModified", "ETag", "Size")
+    return sorted(tuple(item.get(name) for name in names) for item in found)
+
+
+def settings_of(s3, bucket: str) -> list[object]:
+    return [
+        s3.get_bucket_versioning(Bucket=bucket)["Status"],
+        s3.get_bucket_policy(Bucket=bucket)["Policy"],
+        s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"],
+    ]
+
+
+def test_every_version_of_every_object_outlives_localstack(composed: Composed, first) -> None:
+    s3, bucket = boto3.client("s3"), composed.bucket
+    for content in (b"first", b"second"):
+        s3.put_object(Bucket=bucket, Key="kept/twice", Body=content)
+    s3.copy_object(Bucket=bucket, Key="kept/copy", CopySource={"Bucket": bucket, "Key": "kept/twice"})
+    for key in ("kept/gone", "kept/gone-with-others"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"gone")
+    s3.delete_object(Bucket=bucket, Key="kept/gone")
+    s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "kept/gone-with-others"}]})
+    large = bytes(range(256)) * 40_000
+    s3.upload_fileobj(io.BytesIO(large), bucket, "kept/parts", Config=TransferConfig(multipart_threshold=6_000_000))
+    settings = settings_of(s3, bucket)
+    before = versions(composed)
+    assert len(before) == len(set(before)) and any(not item[2] for item in before)
+
+    composed.kill("localstack")
+
+    assert composed.patient(lambda: versions(composed)) == before
+    assert settings_of(s3, bucket) == settings
+    assert s3.get_object(Bucket=bucket, Key="kept/parts")["Body"].read() == large
+    assert s3.get_object(Bucket=bucket, Key="kept/copy")["Body"].read() == b"second"
+    assert composed.rows(layout.FEATURES, "path", drop="first")["path"]
 
 
 KILLED = (
