@@ -36,7 +36,7 @@ env: .venv-run ## Print the variables for your own tools: eval "$$(make -s env)"
 model: .venv-run ## Build the feature extractor from its pinned weights
 	@$(PYTHON) -m bootstrap.extractor
 
-##@ Run it with docker-compose (needs Docker with Compose 2.24 or newer, and nothing else)
+##@ Run it with docker-compose (needs Docker Engine 25 and Compose 2.24 or newer, and nothing else)
 .PHONY: compose-up compose-run compose-down
 compose-up: ## Build and start LocalStack, PostgreSQL, EMR and Airflow as containers; .env is made where there is none
 	@$(COMPOSE_READY)

@@ -14,6 +14,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from bootstrap.release import publish_release
+from fruits_airflow.settings import EU_REGIONS
 from local.airflow import USER
 from local.compose import EMR_STATE
 from local.state import REPO
@@ -26,6 +27,8 @@ CREATE_LIMIT_S = 120
 def main() -> None:
     """Do it all, in the order in which one needs the other."""
     bucket, region = os.environ["BUCKET"], os.environ["AWS_REGION"]
+    if region not in EU_REGIONS:
+        sys.exit(f"deploy: AWS_REGION is {region!r}; expected one in the EU (GDPR): {', '.join(EU_REGIONS)}. Change it in .env")
     _say("bringing Airflow's database to this version")
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL)
     _write_password()

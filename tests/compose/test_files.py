@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from local.compose import env
+from local.compose import deploy, env
 from local.state import REPO
 
 COMPOSE = (REPO / "docker-compose.yaml").read_text()
@@ -71,6 +71,13 @@ def test_the_images_have_the_versions_that_the_tests_have(name: str) -> None:
         for file in (REPO / "local" / "compose" / "requirements" / f"{name}.txt", REPO / "requirements.txt")
     )
     assert {package: version for package, version in ours.items() if tested.get(package, version) != version} == {}
+
+
+def test_nothing_is_deployed_outside_of_the_eu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUCKET", "fruits-compose")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with pytest.raises(SystemExit, match="AWS_REGION is 'us-east-1'; expected one in the EU"):
+        deploy.main()
 
 
 def test_the_dockerfile_needs_no_frontend_that_would_have_to_be_pulled() -> None:
