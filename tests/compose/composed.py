@@ -117,9 +117,9 @@ class Composed:
         return done.stdout
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
-    """The services, built and up for the length of these tests, and gone with their volumes afterwards."""
+    """The services, built and up for one module of tests, and gone with their volumes and variables afterwards."""
     before = dict(os.environ)
     with engine.running() as variables:
         chosen = ports.choose({"airflow": 18080, "s3": 14566})
