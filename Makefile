@@ -47,7 +47,9 @@ compose-run: ## Featurize photos through them: IMAGES=folder DROP=name PARAMS='{
 	@$(COMPOSE_READY)
 	@docker compose ps --status running --quiet airflow-api-server | grep -q . || { \
 	  echo "compose-run: the services are not up; make compose-up first" >&2; exit 1; }
-	@mkdir -p out && docker compose run --rm --quiet-pull --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/out:$(CURDIR)/out" \
+	@mkdir -p out; name="$${COMPOSE_PROJECT_NAME:-fruits}-run-$$$$"; \
+	  trap 'docker stop --time 60 "$$name" >/dev/null 2>&1; exit 130' INT TERM HUP; \
+	  docker compose run --rm --quiet-pull --name "$$name" --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/out:$(CURDIR)/out" \
 	  $${IMAGES:+--volume "$$(realpath "$$IMAGES"):/photos:ro"} run python -m local.compose.run --out "$(CURDIR)/out" \
 	  $${IMAGES:+--images /photos --drop "$${DROP:-$$(basename "$$(realpath "$$IMAGES")")}"} $${PARAMS:+--params "$$PARAMS"}
 
