@@ -1,7 +1,6 @@
 """make bench-dag: what Airflow adds to the steps and bootstrap actions of a run, and how long its DAG files take to parse."""
 
 import argparse
-import json
 import os
 import statistics
 import sys
@@ -19,11 +18,10 @@ import tenacity
 
 from benchmarks.measuring import Figures, Outcome, Samples, alternate, main, parser, versions
 from benchmarks.rig import CannotMeasure
-from bootstrap.release import publish_release
 from fruits_contract import layout
 from local import images, services
 from local.airflow_api import AirflowApi
-from local.progress import say
+from local.publish import publish
 from local.services import Services
 from local.state import Places
 from local.upload import upload_drop
@@ -48,16 +46,7 @@ def open_stack() -> Iterator[Services]:
 
 def deploy(running: Services, api: AirflowApi) -> None:
     """Publish the code, write the settings, and wait until the DAG has been parsed."""
-    release = publish_release(running.bucket, say=say).release
-    settings = {
-        "bucket": running.bucket,
-        "region": running.env["AWS_REGION"],
-        "release": release,
-        "node_python": str(running.places.node),
-        "wait_for_drop_s": 60,
-        "poll_s": 1,
-    }
-    api.write_variable("fruits", json.dumps(settings))
+    publish(running)
     _until(lambda: api.has_dag(DAG), limit_s=PARSE_LIMIT_S, what=f"Airflow has not parsed {DAG}")
     api.unpause(DAG)
 

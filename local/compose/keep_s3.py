@@ -24,7 +24,7 @@ from localstack.aws import handlers
 from localstack.services.plugins import SERVICE_PLUGINS
 from localstack.services.s3.models import S3Bucket, S3Object, VersionedKeyStore, s3_stores
 
-FOLDER = Path(os.environ.get("FRUITS_KEPT_S3", "/var/lib/localstack/fruits-s3"))
+FOLDER = Path("/var/lib/localstack/fruits-s3")
 READING = ("Get", "Head", "List", "Select")
 UNFINISHED = ("CreateMultipartUpload", "UploadPart", "UploadPartCopy", "AbortMultipartUpload")
 LOG = logging.getLogger("localstack.fruits.keep_s3")

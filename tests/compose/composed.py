@@ -123,7 +123,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     before = dict(os.environ)
     with engine.running() as variables:
         chosen = ports.choose({"airflow": 18080, "s3": 14566})
-        variables |= env.complete(REPO / ".env.example", tmp_path_factory.mktemp("compose") / ".env") | variables
+        variables = env.complete(REPO / ".env.example", tmp_path_factory.mktemp("compose") / ".env") | variables
         variables |= {
             "COMPOSE_PROJECT_NAME": "fruits-test",
             "AIRFLOW_PORT": str(chosen["airflow"]),
