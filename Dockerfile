@@ -34,9 +34,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps --ignore-requires-python -r /requirements.txt
 WORKDIR /opt/fruits
-COPY bootstrap/__init__.py bootstrap/extractor.py bootstrap/weights.py bootstrap/wheelhouse.py bootstrap/*requirements*.txt bootstrap/
-RUN --mount=type=cache,target=/root/.cache/pip python -m bootstrap.extractor \
- && python -c "from pathlib import Path; from bootstrap.wheelhouse import ensure; ensure(Path('bootstrap/requirements.txt'))"
+COPY bootstrap/*requirements*.txt bootstrap/
+COPY release/__init__.py release/extractor.py release/weights.py release/wheelhouse.py release/weights-requirements.txt release/
+RUN --mount=type=cache,target=/root/.cache/pip python -m release.extractor \
+ && python -c "from pathlib import Path; from release.wheelhouse import ensure; ensure(Path('bootstrap/requirements.txt'))"
 
 FROM base AS airflow
 COPY --from=airflow-packages /opt/venv /opt/venv
@@ -49,12 +50,13 @@ FROM airflow AS deploy
 COPY --from=release-parts /opt/fruits/.fruits/cache .fruits/cache
 COPY spark_apps spark_apps
 COPY bootstrap bootstrap
+COPY release release
 COPY infra infra
 COPY local local
 
 FROM base AS emr
 COPY --from=emr-packages /opt/venv /opt/venv
-# S3A for Spark 3.5: the files that local/spark/jars-spark35.sha256 names, held to it by a test
+# S3A for Spark 3.5: the files that local/stack/spark_templates/jars-spark35.sha256 names, held to it by a test
 ADD --chmod=644 --checksum=sha256:06fed99f929c389e168278c1b111aaf1afb270d07202fbbce92e73d1e4279678 https://repo1.maven.org/maven2/com/amazonaws/aws-java-sdk-core/1.12.262/aws-java-sdk-core-1.12.262.jar .fruits/cache/jars/spark35/
 ADD --chmod=644 --checksum=sha256:7af4ba06d0d9b3c2ab435089caecd0567810d203aa285f7aa72861f1964d442e https://repo1.maven.org/maven2/com/amazonaws/aws-java-sdk-dynamodb/1.12.262/aws-java-sdk-dynamodb-1.12.262.jar .fruits/cache/jars/spark35/
 ADD --chmod=644 --checksum=sha256:a0cb7580178bc0d4d3558295a5bb890008478da8a6b3241989c71238b0ed3be5 https://repo1.maven.org/maven2/com/amazonaws/aws-java-sdk-s3/1.12.262/aws-java-sdk-s3-1.12.262.jar .fruits/cache/jars/spark35/

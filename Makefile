@@ -34,7 +34,7 @@ env: .venv-run ## Print the variables for your own tools: eval "$$(make -s env)"
 	@$(PYTHON) -m local env
 
 model: .venv-run ## Build the feature extractor from its pinned weights
-	@$(PYTHON) -m bootstrap.extractor
+	@$(PYTHON) -m release.extractor
 
 ##@ Run it with docker-compose (needs Docker Engine 25 and Compose 2.24 or newer, and nothing else)
 .PHONY: compose-up compose-run compose-down
@@ -85,10 +85,10 @@ pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMA
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
 
 release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials; TENSORFLOW=1 adds the reference engine
-	@$(PYTHON) -m bootstrap.release --bucket "$$BUCKET" $${TENSORFLOW:+--tensorflow}
+	@$(PYTHON) -m release.upload --bucket "$$BUCKET" $${TENSORFLOW:+--tensorflow}
 
 plugins-zip: .venv-run ## Build out/plugins.zip, the plugins as Amazon MWAA takes them
-	@$(PYTHON) -m bootstrap.plugins_zip
+	@$(PYTHON) -m release.plugins_zip
 
 check: .venv-dev ## Lint, formatting, types, and whether the generated docs are fresh
 	.venv/bin/ruff check .

@@ -19,12 +19,13 @@ import tenacity
 from benchmarks.measuring import Figures, Outcome, Samples, alternate, main, parser, versions
 from benchmarks.rig import CannotMeasure
 from fruits_contract import layout
-from local import images, services
-from local.airflow_api import AirflowApi
-from local.publish import publish
-from local.services import Services
-from local.state import Places
-from local.upload import upload_drop
+from local.client import synthetic_photos
+from local.client.airflow_api import AirflowApi
+from local.client.upload import upload_drop
+from local.deploy import publish
+from local.stack import services
+from local.stack.services import Services
+from local.stack.state import Places
 
 DAG = "fruits_features"
 PHOTOS_PER_VARIETY = 8
@@ -99,13 +100,13 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         # the round before those that count writes the .pyc files
         alternate({name: partial(parse, api, dag) for name, dag in files.items()}, repetitions=1)
         figures = alternate({name: partial(parse, api, dag) for name, dag in files.items()}, repetitions=arguments.repetitions)
-        images.draw(Path(folder), per_variety=PHOTOS_PER_VARIETY)
+        synthetic_photos.draw(Path(folder), per_variety=PHOTOS_PER_VARIETY)
         alternate({DAG: lambda: run_dag(running, api, Path(folder))}, repetitions=arguments.repetitions, figures=figures)
     return Outcome(
         figures=figures,
         ratios=ratios(figures, list(files)),
         units=UNITS,
-        settings={"photos": PHOTOS_PER_VARIETY * len(images.VARIETIES), "stages": 5},
+        settings={"photos": PHOTOS_PER_VARIETY * len(synthetic_photos.VARIETIES), "stages": 5},
         versions=versions("apache-airflow", "apache-airflow-providers-amazon"),
     )
 

@@ -17,13 +17,13 @@ import numpy as np
 from benchmarks import children, rig
 from benchmarks.measuring import Figures, Outcome, Samples, add_counts, add_images, alternate, main, parser, ratio, versions
 from benchmarks.rig import BUCKET, CORES, DROP, PEERS_PYTHON, CannotMeasure, Code, Photo, Rig
-from bootstrap import extractor
 from fruits.engines import open_engine
 from fruits.errors import EngineUnusable
 from fruits_contract import layout
-from local.progress import say
-from local.state import REPO
-from local.upload import find_photos
+from local.client.upload import find_photos
+from local.console import say
+from local.stack.state import REPO
+from release import extractor
 
 ENGINES = "litert,openvino,openvino-bfloat16"
 DEFAULT_ENGINE = "litert"

@@ -26,19 +26,19 @@ from rich.table import Table
 
 from benchmarks.children import ChildFailed
 from benchmarks.rig import CORES, CannotMeasure
-from bootstrap import contents, weights
-from bootstrap.extractor import BadExport
-from bootstrap.wheelhouse import WheelsMissing
 from local import interrupts
-from local.airflow import MigrationFailed
-from local.airflow_api import AirflowRefused
-from local.progress import say
-from local.readiness import NotReady
-from local.services import OtherMaster
-from local.spark import JarsUnobtainable
-from local.state import REPO
-from local.supervision import SupervisorFailed
-from local.upload import CannotUpload
+from local.client.airflow_api import AirflowRefused
+from local.client.upload import CannotUpload
+from local.console import say
+from local.stack.airflow import MigrationFailed
+from local.stack.readiness import NotReady
+from local.stack.services import OtherMaster
+from local.stack.spark import JarsUnobtainable
+from local.stack.state import REPO
+from local.stack.supervision import SupervisorFailed
+from release import contents, weights
+from release.extractor import BadExport
+from release.wheelhouse import WheelsMissing
 
 OUT = REPO / "out" / "bench"
 KEPT = REPO / "docs" / "performance"

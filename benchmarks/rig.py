@@ -23,16 +23,16 @@ import pyarrow.parquet as pq
 from obstore.store import S3Store
 
 from benchmarks import children
-from bootstrap import contents, extractor
-from fruits_airflow.steps import step
+from fruits_airflow.emr.steps import step
 from fruits_contract import columns, layout
 from fruits_contract.manifest import Manifest
 from fruits_contract.params import RunParams
 from fruits_contract.stages import FEATURIZE
-from local import environment, programs, spark
-from local.progress import say
-from local.state import REPO, Places, Record, Secrets
-from local.upload import find_photos
+from local.client.upload import find_photos
+from local.console import say
+from local.stack import environment, programs, spark
+from local.stack.state import REPO, Places, Record, Secrets
+from release import contents, extractor
 
 BUCKET = environment.BUCKET
 DROP = "bench"
@@ -136,7 +136,7 @@ def upload(rig: Rig, folder: Path, *, count: int, drop: str = DROP) -> list[Phot
 
     Raises
     ------
-    local.upload.CannotUpload
+    local.client.upload.CannotUpload
         When the folder is not one folder of photos per variety.
     """
     found, _ = find_photos(folder, drop=drop)

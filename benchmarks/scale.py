@@ -12,7 +12,7 @@ from benchmarks import rig
 from benchmarks.measuring import Outcome, Samples, add_counts, add_images, alternate, main, parser
 from benchmarks.memory import ALL, KINDS, Peaks
 from benchmarks.rig import CORES, CannotMeasure, Code, Photo, Rig
-from local import spark
+from local.stack import spark
 
 SIZES = "1000,5000,20000,50000"
 SMALL, LARGE = 5_000, 50_000

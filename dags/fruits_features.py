@@ -25,7 +25,7 @@ from typing import Any
 from airflow.sdk import Param, chain, dag, get_current_context, task
 
 from fruits_airflow.assets import FEATURES
-from fruits_airflow.operators import CreateClusterOperator, StageOperator, TerminateClusterOperator, WaitForDropSensor
+from fruits_airflow.emr.operators import CreateClusterOperator, StageOperator, TerminateClusterOperator, WaitForDropSensor
 from fruits_contract.params import TRIGGER
 from fruits_contract.stages import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
 

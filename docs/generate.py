@@ -59,7 +59,7 @@ class Undocumented(RuntimeError):
 def parameters() -> str:
     """Return docs/parameters.md."""
     settings = importlib.import_module("fruits_airflow.settings")
-    spark_conf = importlib.import_module("fruits_airflow.spark_conf")
+    spark_conf = importlib.import_module("fruits_airflow.emr.spark_conf")
     described = {name: text for names, text in _numpy_fields(settings.Settings) for name in names.split(", ")}
     settings.Settings.from_json(json.dumps(EXAMPLE_SETTINGS))  # the example must be one that is accepted
     told = {
@@ -90,7 +90,7 @@ def parameters() -> str:
         ),
         "```json\n" + json.dumps(EXAMPLE_SETTINGS, indent=1) + "\n```",
         "## Of Spark",
-        "All in `plugins/fruits_airflow/spark_conf.py`. Every EMR step says, as `--conf` of spark-submit:",
+        "All in `plugins/fruits_airflow/emr/spark_conf.py`. Every EMR step says, as `--conf` of spark-submit:",
         _lines(spark_conf.STEP),
         "What a step cannot say is in the request for the cluster:",
         _lines(line for lines in spark_conf.CLUSTER.values() for line in lines),

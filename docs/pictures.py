@@ -19,11 +19,12 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from fruits_contract import layout
-from local import outcome, services
-from local.publish import publish
-from local.run import DAG, run
-from local.services import Services
-from local.state import Places
+from local.client import results
+from local.client.run import DAG, run
+from local.deploy import publish
+from local.stack import services
+from local.stack.services import Services
+from local.stack.state import Places
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -56,7 +57,7 @@ def main() -> int:
             context = _log_in(browser, running)
             _save("trigger_form", _trigger_form(context, drop=words.drop))
             _save("dag", _finished_run(context, run_id := _manual_run(context)))
-            left = outcome.fetch(running.bucket, run_id, into=Path(scratch) / "out")
+            left = results.fetch(running.bucket, run_id, into=Path(scratch) / "out")
             _save("report", _report(browser, left.files[layout.report_page(layout.run_name(run_id))]))
     return 0
 

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from local import environment, interrupts, options, services
-from local.airflow import MigrationFailed
-from local.progress import say
-from local.readiness import NotReady
-from local.spark import JarsUnobtainable
-from local.state import Places
-from local.supervision import SupervisorFailed
+from local import interrupts
+from local.client import options
+from local.console import say
+from local.stack import environment, services
+from local.stack.airflow import MigrationFailed
+from local.stack.readiness import NotReady
+from local.stack.spark import JarsUnobtainable
+from local.stack.state import Places
+from local.stack.supervision import SupervisorFailed
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXPECTED = (
@@ -80,10 +82,10 @@ def _env(arguments: argparse.Namespace, places: Places) -> int:
 
 def _run(arguments: argparse.Namespace, places: Places) -> int:
     # what these import is only needed here
-    from bootstrap import contents, extractor, weights, wheelhouse
-    from local.airflow_api import AirflowRefused
-    from local.publish import publish
-    from local.run import run
+    from local.client.airflow_api import AirflowRefused
+    from local.client.run import run
+    from local.deploy import publish
+    from release import contents, extractor, weights, wheelhouse
 
     expected = (contents.MissingSource, wheelhouse.WheelsMissing, weights.WrongWeights, extractor.BadExport, AirflowRefused)
     with services.session(places) as running:

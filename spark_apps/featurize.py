@@ -6,11 +6,11 @@ from itertools import islice
 
 import pyarrow as pa
 
-from fruits import choosing
-from fruits.batch import Photo, deal, read_photos, read_sizes
-from fruits.featurizing import Extractor, choose_engine, featurize
-from fruits.progress import watched
-from fruits.stage import StageRun
+from fruits import engine_trial
+from fruits.features import Extractor, choose_engine, featurize
+from fruits.job_progress import watched
+from fruits.photo_list import Photo, deal, read_photos, read_sizes
+from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.stages import FEATURIZE
 
@@ -25,8 +25,8 @@ def main(argv: list[str]) -> None:
     sizes = read_sizes(storage, batch)
 
     def sample() -> list[Photo]:
-        every = max(1, len(sizes) // choosing.SAMPLE_PHOTOS)
-        return list(islice(read_photos(storage, batch, start=0, stop=len(sizes)), 0, None, every))[: choosing.SAMPLE_PHOTOS]
+        every = max(1, len(sizes) // engine_trial.SAMPLE_PHOTOS)
+        return list(islice(read_photos(storage, batch, start=0, stop=len(sizes)), 0, None, every))[: engine_trial.SAMPLE_PHOTOS]
 
     model_key = layout.extractor_keras if params.engine == "tensorflow" else layout.extractor
     model = context.broadcast(storage.read(model_key(params.extractor)))

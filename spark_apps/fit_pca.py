@@ -2,12 +2,12 @@
 
 import sys
 
-from fruits.models import PcaCard, save_pca
-from fruits.progress import watched
-from fruits.projecting import moments_of
-from fruits.reduction import fit
+from fruits.job_progress import watched
+from fruits.pca import fit
+from fruits.pca_jobs import moments_of
 from fruits.retained import features_of_run
-from fruits.stage import StageRun
+from fruits.saved_pca import PcaCard, save_pca
+from fruits.stage_run import StageRun
 from fruits_contract.stages import FIT_PCA
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from fruits.models import load_pca, read_card
-from fruits.reporting import MapPoints, figures_of, page
-from fruits.stage import StageRun
+from fruits.report import MapPoints, figures_of, page
+from fruits.saved_pca import load_pca, read_card
+from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.stages import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
 

@@ -3,12 +3,12 @@
 import sys
 from functools import reduce
 
-from fruits.models import load_pca
-from fruits.progress import watched
-from fruits.projecting import project
-from fruits.reduction import Spread
+from fruits.job_progress import watched
+from fruits.pca import Spread
+from fruits.pca_jobs import project
 from fruits.retained import features_of_run
-from fruits.stage import StageRun
+from fruits.saved_pca import load_pca
+from fruits.stage_run import StageRun
 from fruits_contract import layout
 from fruits_contract.stages import TRANSFORM_PCA
 

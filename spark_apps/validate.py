@@ -2,9 +2,9 @@
 
 import sys
 
-from fruits import checking
-from fruits.models import read_card
-from fruits.stage import StageRun
+from fruits import checks
+from fruits.saved_pca import read_card
+from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.stages import FEATURIZE, TRANSFORM_PCA, VALIDATE
 
@@ -21,18 +21,18 @@ def main(argv: list[str]) -> None:
     projected = run.written(TRANSFORM_PCA, layout.PROJECTED, columns=columns.PROJECTED)
 
     findings = [
-        *checking.check_counts(batch, features, rejects),
-        *checking.check_reject_ratio(
+        *checks.check_counts(batch, features, rejects),
+        *checks.check_reject_ratio(
             featurized.rows_rejected,
             featurized.rows_in,
             max_ratio=params.max_reject_ratio,
             reasons=featurized.figures["reasons"],
         ),
-        *checking.check_features(features),
-        *checking.check_duplicates(features, rejects),
-        *checking.check_projected(projected, expected=transformed.rows_in, k=card.k),
-        *checking.check_variance(card),
-        *checking.check_drift(transformed, card),
+        *checks.check_features(features),
+        *checks.check_duplicates(features, rejects),
+        *checks.check_projected(projected, expected=transformed.rows_in, k=card.k),
+        *checks.check_variance(card),
+        *checks.check_drift(transformed, card),
     ]
     run.leave(
         rows_in=featurized.rows_in,

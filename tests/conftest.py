@@ -8,10 +8,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from bootstrap import contents
-from bootstrap import extractor as export
+from release import contents
+from release import extractor as export
 
-# How long an example takes says more about a shared machine than about the code.
 hypothesis.settings.register_profile("fruits", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("fruits")
 

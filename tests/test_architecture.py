@@ -14,7 +14,7 @@ import pytest
 from fruits_contract.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
-PRODUCT = ("dags", "plugins", "spark_apps", "bootstrap")
+PRODUCT = ("dags", "plugins", "spark_apps", "bootstrap", "release")
 FORBIDDEN_WORDS = re.compile(r"localhost|localstack|127\.0\.0\.1|endpoint_url|\bmoto", re.IGNORECASE)
 # The lock files name hundreds of packages with hashes, of which any may hold such a word.
 SOURCES = sorted(
@@ -71,14 +71,14 @@ def test_spark_code_never_loads_airflow(tmp_path: Path) -> None:
     names = [*modules_of("spark_apps", "fruits"), *modules_of("spark_apps")]
     loaded = loaded_by(names, path=["spark_apps", "plugins"], home=tmp_path)
     assert "pyspark" in loaded, "the modules were not really imported"
-    assert not loaded & {"airflow", "fruits_airflow", "boto3", "botocore", "local", "bootstrap"}
+    assert not loaded & {"airflow", "fruits_airflow", "boto3", "botocore", "local", "release"}
 
 
 def test_airflow_code_and_dags_never_load_spark(tmp_path: Path) -> None:
     names = [*modules_of("plugins", "fruits_airflow"), *modules_of("dags")]
     loaded = loaded_by(names, path=["plugins", "dags"], home=tmp_path)
     assert "airflow" in loaded, "the modules were not really imported"
-    assert not loaded & {"pyspark", "fruits", "tensorflow", "local", "bootstrap"}
+    assert not loaded & {"pyspark", "fruits", "tensorflow", "local", "release"}
 
 
 def test_reading_a_dag_loads_nothing_heavy(tmp_path: Path) -> None:

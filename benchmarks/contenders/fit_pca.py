@@ -16,8 +16,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from fruits.feature_files import FeatureFile
-from fruits.projecting import moments_of
-from fruits.reduction import Pca, fit
+from fruits.pca import Pca, fit
+from fruits.pca_jobs import moments_of
 from fruits.storage import Storage
 from fruits_contract import layout
 

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from bootstrap.weights import build_network
+from release.weights import build_network
 
 if __name__ == "__main__":
     model, _ = build_network()

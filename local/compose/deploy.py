@@ -13,11 +13,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from bootstrap.release import publish_release
 from fruits_airflow.settings import EU_REGIONS
-from local.airflow import USER
 from local.compose import EMR_STATE
-from local.state import REPO
+from local.stack.airflow import USER
+from local.stack.state import REPO
+from release.upload import upload_release
 
 STACK = "fruits-storage"
 TEMPLATE = REPO / "infra" / "storage.yaml"
@@ -34,7 +34,7 @@ def main() -> None:
     _write_password()
     _say(f"deploying {TEMPLATE.name}: bucket {bucket} in {region}")
     deploy_stack(bucket)
-    release = publish_release(bucket, say=_say).release
+    release = upload_release(bucket, say=_say).release
     _write_connection_and_variable(bucket, region, release)
     _say("done")
 

@@ -8,10 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-from local import interrupts, options
-from local.airflow import USER
+from local import interrupts
+from local.client import options
+from local.client.run import Place, run
 from local.compose import EMR_STATE
-from local.run import Place, run
+from local.stack.airflow import USER
 
 INTERRUPTED = 130
 

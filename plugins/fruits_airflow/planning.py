@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from fruits_airflow.cluster import job_flow
-from fruits_airflow.cost import Work, cheapest
 from fruits_airflow.current import read_current
+from fruits_airflow.emr.cluster import job_flow
+from fruits_airflow.emr.cost import Work, cheapest
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import Table
 from fruits_contract import columns, layout

@@ -1,7 +1,7 @@
 """What runs the network: images (n, 224, 224, 3) -> features (n, 1280).
 
 One small interface, one class per engine; it must not know where images come from. A parity test holds each engine to Keras's
-features, and `fruits.choosing` picks between them.
+features, and `fruits.engine_trial` picks between them.
 """
 
 import os

@@ -6,7 +6,7 @@ It must not know Delta: the list of files in the table's current version was wri
 import json
 
 from fruits.feature_files import FeatureFile
-from fruits.stage import StageRun
+from fruits.stage_run import StageRun
 from fruits_contract import layout
 from fruits_contract.stages import FEATURIZE
 

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.measuring import Figures, Outcome, to_json
-from fruits_airflow import cost
+from fruits_airflow.emr import cost
 from tests.benchmarks.test_measuring import MACHINE
 
 KEPT = {

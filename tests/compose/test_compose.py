@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from boto3.s3.transfer import TransferConfig
 
-from bootstrap.extractor import Extractor
 from fruits.engines import open_engine
 from fruits.vision import decode
 from fruits_contract import layout
-from local.state import REPO
+from local.stack.state import REPO
+from release.extractor import Extractor
 from tests.compose.composed import DAG, SERVICES, Composed
 from tests.e2e.embedded_stack import arrange
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from local.compose import deploy, env
-from local.state import REPO
+from local.stack.state import REPO
 
 COMPOSE = (REPO / "docker-compose.yaml").read_text()
 TEMPLATES = sorted((REPO / "infra").glob("*.yaml"))
@@ -60,7 +60,7 @@ def test_every_published_port_is_on_loopback() -> None:
 
 def test_the_jars_of_the_image_are_those_that_spark_is_tested_with() -> None:
     added = re.findall(r"--checksum=sha256:([0-9a-f]{64}) \S+/(\S+\.jar) ", (REPO / "Dockerfile").read_text())
-    pinned = (REPO / "local" / "spark" / "jars-spark35.sha256").read_text().split("\n")
+    pinned = (REPO / "local" / "stack" / "spark_templates" / "jars-spark35.sha256").read_text().split("\n")
     assert sorted(f"{digest}  {name}" for digest, name in added) == sorted(filter(None, pinned))
 
 

@@ -12,14 +12,14 @@ import boto3
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from bootstrap.release import publish_release
 from fruits_airflow.tables import Table
 from fruits_contract import layout
-from local import airflow, services
-from local.airflow_api import AirflowApi, DagRun
-from local.images import draw
-from local.state import REPO, Places
-from local.upload import upload_drop
+from local.client.airflow_api import AirflowApi, DagRun
+from local.client.synthetic_photos import draw
+from local.client.upload import upload_drop
+from local.stack import airflow, services
+from local.stack.state import REPO, Places
+from release.upload import upload_release
 
 DAG = "fruits_features"
 EVERY_MINUTE = "fruits_features_every_minute"
@@ -60,7 +60,7 @@ class Stack:
         self.s3 = boto3.client("s3")
         self.emr = boto3.client("emr")
         self.api = AirflowApi(running.airflow_url, user=running.airflow_user, password=running.airflow_password)
-        self.release = publish_release(self.bucket, say=print).release
+        self.release = upload_release(self.bucket, say=print).release
         self.deploy()
         self._until(lambda: self.api.has_dag(DAG) and self.api.has_dag(EVERY_MINUTE), limit_s=180)
         self.pause(DAG, is_paused=False)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from fruits_contract.params import MODES, TRIGGER
-from local.airflow_api import AirflowRefused
+from local.client.airflow_api import AirflowRefused
 from tests.e2e.embedded_stack import DAG, Stack, arrange
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

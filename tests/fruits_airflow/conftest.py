@@ -19,7 +19,7 @@ import pytest  # noqa: E402
 
 from fruits_airflow.settings import Settings  # noqa: E402
 from fruits_contract.params import RunParams  # noqa: E402
-from tests.bootstrap.s3_server import bucket, s3, s3_environment  # noqa: E402
+from tests.release.s3_server import bucket, s3, s3_environment  # noqa: E402
 
 __all__ = ["bucket", "s3", "s3_environment"]
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from bootstrap import contents
-from fruits_airflow.operators import StageOperator, TerminateClusterOperator, WaitForDropSensor
+from fruits_airflow.emr.operators import StageOperator, TerminateClusterOperator, WaitForDropSensor
 from fruits_airflow.settings import Settings
 from fruits_contract.params import TRIGGER, ParamSpec
 from fruits_contract.stages import STAGES
+from release import contents
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import pyspark
 import pytest
 from botocore.config import Config
 
-from tests.local.emr_client import BUCKET, Service
+from tests.local.emr.emr_client import BUCKET, Service
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

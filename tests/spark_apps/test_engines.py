@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bootstrap.extractor import Extractor
-from fruits.choosing import try_engines
+from fruits.engine_trial import try_engines
 from fruits.engines import Engine, open_engine
 from fruits.errors import EngineUnusable
 from fruits.vision import decode
 from fruits_contract.params import ENGINES
+from release.extractor import Extractor
 
 FLOAT32 = ("litert", "openvino", "tensorflow")
 

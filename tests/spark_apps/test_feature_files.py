@@ -12,8 +12,8 @@ from pyspark.sql import SparkSession
 
 from fruits.errors import TooFewImages
 from fruits.feature_files import CHUNK_ROWS, FeatureFile, read_features, vectors_of
-from fruits.projecting import moments_of
-from fruits.reduction import Moments
+from fruits.pca import Moments
+from fruits.pca_jobs import moments_of
 from fruits.storage import Storage
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark4]

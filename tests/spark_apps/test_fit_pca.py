@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fruits.errors import WrongExtractor
-from fruits.models import load_pca, read_card
+from fruits.saved_pca import load_pca, read_card
 from fruits.storage import Storage
 from fruits_contract.stages import FIT_PCA
 from tests.spark_apps.conftest import Run

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fruits.models import PcaCard
-from fruits.reduction import Moments, fit
-from fruits.reporting import MapPoints, figures_of, page
+from fruits.pca import Moments, fit
+from fruits.report import MapPoints, figures_of, page
+from fruits.saved_pca import PcaCard
 from fruits_contract import layout
 from fruits_contract.manifest import Finding, Manifest
 from fruits_contract.stages import REPORT
@@ -148,7 +148,7 @@ def test_a_page_without_any_point_can_be_drawn() -> None:
     pca = fit(Moments.of(np.random.default_rng(0).normal(size=(30, 6))), components=1)
     text = made()
     assert len(text) > 10_000
-    from fruits.reporting import _map, _scree
+    from fruits.report import _map, _scree
 
     assert _scree(pca).startswith("data:image/png;base64,")
     assert _map(MapPoints(np.empty((0, 2)), [], 0)).startswith("data:image/png;base64,")

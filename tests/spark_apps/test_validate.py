@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from fruits import checking
-from fruits.models import PcaCard
+from fruits import checks
+from fruits.saved_pca import PcaCard
 from fruits_contract.columns import ddl
 from fruits_contract.manifest import Finding, Manifest
 from fruits_contract.stages import VALIDATE
@@ -61,23 +61,23 @@ def test_the_manifest_repeats_the_counts(run: Run) -> None:
 class TestCounts:
     def test_hold(self, frame: Frame) -> None:
         batch = frame("label", ("Apple",), ("Apple",), ("",))
-        assert checking.check_counts(batch, frame("label", ("Apple",), ("",)), frame("label", ("Apple",))) == []
+        assert checks.check_counts(batch, frame("label", ("Apple",), ("",)), frame("label", ("Apple",))) == []
 
     def test_off_for_one_variety(self, frame: Frame) -> None:
         batch = frame("label", ("Apple",), ("Apple",), ("Cherry",))
-        findings = checking.check_counts(batch, frame("label", ("Apple",), ("Cherry",)), frame("label"))
+        findings = checks.check_counts(batch, frame("label", ("Apple",), ("Cherry",)), frame("label"))
         assert_red(findings, "counts", "1 varieties do not add up: Apple: 2 photos, 1 features + 0 rejects")
 
     def test_right_in_total_only(self, frame: Frame) -> None:
         batch = frame("label", ("Apple",), ("",))
-        findings = checking.check_counts(batch, frame("label", ("Apple",), ("Apple",)), frame("label"))
+        findings = checks.check_counts(batch, frame("label", ("Apple",), ("Apple",)), frame("label"))
         message = (
             "2 varieties do not add up: (no variety): 1 photos, 0 features + 0 rejects; Apple: 1 photos, 2 features + 0 rejects"
         )
         assert_red(findings, "counts", message)
 
     def test_photos_that_nobody_asked_for(self, frame: Frame) -> None:
-        findings = checking.check_counts(frame("label"), frame("label", ("Plum",)), frame("label"))
+        findings = checks.check_counts(frame("label"), frame("label", ("Plum",)), frame("label"))
         assert_red(findings, "counts", "1 varieties do not add up: Plum: 0 photos, 1 features + 0 rejects")
 
 
@@ -85,10 +85,10 @@ class TestCounts:
 @pytest.mark.spark4
 class TestFeatures:
     def test_hold(self, frame: Frame) -> None:
-        assert checking.check_features(frame("path features", ("a", GOOD), ("b", GOOD))) == []
+        assert checks.check_features(frame("path features", ("a", GOOD), ("b", GOOD))) == []
 
     def test_none_at_all_hold(self, frame: Frame) -> None:
-        assert checking.check_features(frame("path features")) == []
+        assert checks.check_features(frame("path features")) == []
 
     @pytest.mark.parametrize(
         ("vector", "check", "text"),
@@ -103,31 +103,31 @@ class TestFeatures:
         ids=["nan", "inf", "minus-inf", "zeros", "short", "long"],
     )
     def test_one_bad_vector_among_good_ones(self, frame: Frame, vector: list[float], check: str, text: str) -> None:
-        findings = checking.check_features(frame("path features", ("a", GOOD), ("bad", vector), ("c", GOOD)))
+        findings = checks.check_features(frame("path features", ("a", GOOD), ("bad", vector), ("c", GOOD)))
         assert_red(findings, check, f"1 {text}: bad")
 
     def test_an_empty_and_a_missing_vector_are_of_the_wrong_dimension(self, frame: Frame) -> None:
         for vector in ([], None):
-            findings = checking.check_features(frame("path features", ("bad", vector)))
+            findings = checks.check_features(frame("path features", ("bad", vector)))
             assert "dimension" in {finding.check for finding in findings if finding.severity == "red"}
 
     def test_five_examples_are_named(self, frame: Frame) -> None:
         rows = [(f"p{number}", [0.0] * 1280) for number in range(7)]
-        assert checking.check_features(frame("path features", *rows))[0].message.count("; ") == 4
+        assert checks.check_features(frame("path features", *rows))[0].message.count("; ") == 4
 
 
 @pytest.mark.slow
 @pytest.mark.spark4
 class TestDuplicates:
     def test_hold(self, frame: Frame) -> None:
-        assert checking.check_duplicates(frame("path", ("a",), ("b",)), frame("path", ("c",))) == []
+        assert checks.check_duplicates(frame("path", ("a",), ("b",)), frame("path", ("c",))) == []
 
     def test_a_path_twice_in_features(self, frame: Frame) -> None:
-        findings = checking.check_duplicates(frame("path", ("a",), ("a",), ("b",)), frame("path"))
+        findings = checks.check_duplicates(frame("path", ("a",), ("a",), ("b",)), frame("path"))
         assert_red(findings, "duplicates", "1 paths occur more than once: a")
 
     def test_a_path_in_features_and_in_rejects(self, frame: Frame) -> None:
-        findings = checking.check_duplicates(frame("path", ("a",), ("b",)), frame("path", ("b",)))
+        findings = checks.check_duplicates(frame("path", ("a",), ("b",)), frame("path", ("b",)))
         assert_red(findings, "duplicates", "1 paths occur more than once: b")
 
 
@@ -135,47 +135,47 @@ class TestDuplicates:
 @pytest.mark.spark4
 class TestProjected:
     def test_hold(self, frame: Frame) -> None:
-        assert checking.check_projected(frame("projected", ([1.0, 2.0],), ([0.0, 0.0],)), expected=2, k=2) == []
+        assert checks.check_projected(frame("projected", ([1.0, 2.0],), ([0.0, 0.0],)), expected=2, k=2) == []
 
     def test_a_missing_row(self, frame: Frame) -> None:
-        findings = checking.check_projected(frame("projected", ([1.0, 2.0],)), expected=2, k=2)
+        findings = checks.check_projected(frame("projected", ([1.0, 2.0],)), expected=2, k=2)
         assert_red(findings, "projected", "1 projections of 2 features")
 
     @pytest.mark.parametrize("vector", [[1.0], [1.0, 2.0, 3.0], [1.0, float("nan")], [float("inf"), 1.0], None])
     def test_a_row_of_something_else(self, frame: Frame, vector: list[float] | None) -> None:
-        findings = checking.check_projected(frame("projected", (vector,), ([1.0, 2.0],)), expected=2, k=2)
+        findings = checks.check_projected(frame("projected", (vector,), ([1.0, 2.0],)), expected=2, k=2)
         assert_red(findings, "projected", "1 projections are not 2 finite numbers")
 
 
 def test_no_rejects_need_no_finding() -> None:
-    assert checking.check_reject_ratio(0, 100, max_ratio=0.05, reasons={}) == []
-    assert checking.check_reject_ratio(0, 0, max_ratio=0.05, reasons={}) == []
+    assert checks.check_reject_ratio(0, 100, max_ratio=0.05, reasons={}) == []
+    assert checks.check_reject_ratio(0, 0, max_ratio=0.05, reasons={}) == []
 
 
 def test_rejects_within_the_ratio_are_told() -> None:
-    (finding,) = checking.check_reject_ratio(5, 100, max_ratio=0.05, reasons={"empty": 3, "truncated": 2})
+    (finding,) = checks.check_reject_ratio(5, 100, max_ratio=0.05, reasons={"empty": 3, "truncated": 2})
     expected = Finding("reject_ratio", "info", "5 of 100 photos rejected (5.0%; 3 empty, 2 truncated)")
     assert finding == expected
 
 
 def test_rejects_over_the_ratio_are_red() -> None:
-    findings = checking.check_reject_ratio(6, 100, max_ratio=0.05, reasons={"empty": 6})
+    findings = checks.check_reject_ratio(6, 100, max_ratio=0.05, reasons={"empty": 6})
     assert_red(findings, "reject_ratio", "6 of 100 photos rejected (6.0%; 6 empty); max_reject_ratio is 5.0%")
 
 
 def test_a_pca_that_reaches_the_variance_holds() -> None:
-    assert checking.check_variance(card(explained=0.7)) == []
-    assert checking.check_variance(card(explained=0.2, asked_components=3)) == []
+    assert checks.check_variance(card(explained=0.7)) == []
+    assert checks.check_variance(card(explained=0.2, asked_components=3)) == []
 
 
 def test_a_pca_that_does_not_reach_the_variance_is_red() -> None:
-    findings = checking.check_variance(card(explained=0.6875))
+    findings = checks.check_variance(card(explained=0.6875))
     assert_red(findings, "variance", "3 components explain 0.6875; 0.7 was asked for")
 
 
 def drift(explained: float | None) -> list[Finding]:
     figures = {"k": 3, "explained_variance": explained}
-    return checking.check_drift(Manifest("transform_pca", "r1", "", 1.0, figures=figures), card(explained=0.71))
+    return checks.check_drift(Manifest("transform_pca", "r1", "", 1.0, figures=figures), card(explained=0.71))
 
 
 @pytest.mark.parametrize("explained", [0.9, 0.71, 0.661, None])

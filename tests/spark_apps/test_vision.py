@@ -9,11 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bootstrap.extractor import Extractor
 from fruits import vision
 from fruits.engines import open_engine
 from fruits.errors import UnreadableImage
 from fruits.vision import decode
+from release.extractor import Extractor
 
 
 def scene(width: int = 60, height: int = 40) -> Image.Image:

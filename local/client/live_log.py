@@ -1,0 +1,89 @@
+"""The end of the log of whatever runs at the moment: a step, a bootstrap action, or else the Airflow task.
+
+It must not know how the lines are shown.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fruits_contract.stages import STAGES
+from local.client.airflow_api import RUNNING, AirflowApi, DagRun, TaskRun
+
+STAGE_NAMES = frozenset(stage.name for stage in STAGES)
+TAIL_BYTES = 32_768
+ASK_AIRFLOW_EVERY_S = 3.0
+_DONE_OF_TOTAL = re.compile(r"\b([\d,]+) (?:of|/) ([\d,]+)\b")
+
+
+@dataclass(frozen=True)
+class LogTail:
+    """The last lines of one log, and what it is the log of."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """Done and total, where one of the last lines says '120 of 600'."""
+        for line in reversed(self.lines):
+            if found := _DONE_OF_TOTAL.search(line):
+                done, total = (int(number.replace(",", "")) for number in found.groups())
+                return (done, total) if 0 < total >= done else None
+        return None
+
+
+class LiveLog:
+    """Looks into the EMR service's folder, and asks Airflow for what is not there."""
+
+    def __init__(self, api: AirflowApi, emr_folder: Path) -> None:
+        self._api = api
+        self._emr = emr_folder
+        self._since = time.time()
+        self._asked_at = 0.0
+        self._answer = LogTail("")
+
+    def now(self, run: DagRun, *, count: int) -> LogTail:
+        """Return the last `count` lines of what is running now."""
+        running = [task for task in run.tasks if task.state in RUNNING]
+        return self.of(run, running[-1], count=count) if running else LogTail("")
+
+    def of(self, run: DagRun, task: TaskRun, *, count: int) -> LogTail:
+        """Return the last `count` lines of a task: of its step where it has one, else of the task itself."""
+        path = self._newest(self._step_logs(task.task) if task.task in STAGE_NAMES else self._bootstrap_logs(task.task))
+        if path:
+            return LogTail(f"{task.task}, {path.name} of {path.parent.name}", tuple(_tail(path)[-count:]))
+        title = f"{task.task}, Airflow's log"
+        if title != self._answer.title or time.monotonic() - self._asked_at > ASK_AIRFLOW_EVERY_S:
+            self._answer = LogTail(title, tuple(self._api.log(run, task)))
+            self._asked_at = time.monotonic()
+        return LogTail(title, self._answer.lines[-count:])
+
+    def ended(self, run: DagRun, task: TaskRun, *, count: int) -> LogTail:
+        """Return the end of Airflow's log of a task that is over: it holds the last words of its step, too."""
+        lines = [line for line in self._api.log(run, task) if not line.startswith("::")]
+        return LogTail(f"{task.task}, Airflow's log", tuple(lines[-count:]))
+
+    def _step_logs(self, stage: str) -> list[Path]:
+        steps = [
+            path.parent
+            for path in self._emr.glob("*/steps/*/controller")
+            if path.stat().st_mtime >= self._since and f"/{stage}.py" in path.read_text(errors="replace")
+        ]
+        return [step / name for step in steps for name in ("stdout", "stderr")]
+
+    def _bootstrap_logs(self, task: str) -> Iterable[Path]:
+        return self._emr.glob("*/bootstrap-actions/*/std*") if task == "create_cluster" else ()
+
+    def _newest(self, paths: Iterable[Path]) -> Path | None:
+        stats = [(path.stat(), path) for path in paths if path.is_file()]
+        written = [(stat.st_mtime, path) for stat, path in stats if stat.st_size and stat.st_mtime >= self._since]
+        return max(written)[1] if written else None
+
+
+def _tail(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        return [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]

@@ -1,0 +1,98 @@
+"""How a run is shown while it runs: one screen on a terminal, a line per change everywhere else.
+
+It must not ask anybody for anything: it is handed what to show.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from local.client.airflow_api import RUNNING, DagRun
+from local.client.live_log import LogTail
+
+TAIL_LINES = 8
+_SYMBOLS = {
+    "success": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "upstream_failed": ("✗", "red dim"),
+    "skipped": ("○", "dim"),
+    "running": ("●", "cyan"),
+    "deferred": ("◌", "cyan"),
+    "up_for_retry": ("↻", "yellow"),
+}
+_WAITING = ("·", "dim")
+
+
+class Screen(Protocol):
+    """What a run is shown on."""
+
+    def show(self, run: DagRun, log: LogTail) -> None:
+        """Show the run as it stands."""
+
+
+class LiveScreen:
+    """A terminal: redrawn at every call."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def show(self, run: DagRun, log: LogTail) -> None:
+        """Redraw everything."""
+        self._live.update(render(run, log), refresh=True)
+
+
+class PlainScreen:
+    """A file or a pipe: one line whenever a task's state has changed."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._known: dict[str, str] = {}
+
+    def show(self, run: DagRun, log: LogTail) -> None:
+        """Print the tasks whose state is another than at the last call."""
+        for task in run.tasks:
+            if task.state != self._known.get(task.task, "waiting"):
+                self._known[task.task] = task.state
+                self._console.print(f"{run.seconds:6.0f} s  {task.task:<20} {task.state:<16} {task.seconds:.1f} s")
+
+
+def render(run: DagRun, log: LogTail) -> RenderableType:
+    """Return the screen: a row per task, a bar when the log tells progress, the end of the log."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for task in run.tasks:
+        symbol, style = _SYMBOLS.get(task.state, _WAITING)
+        seconds = f"{task.seconds:.0f} s" if task.seconds else ""
+        bar: RenderableType = ""
+        if task.state in RUNNING and log.title.startswith(f"{task.task},") and log.progress:
+            done, total = log.progress
+            bar = ProgressBar(total=total, completed=done, width=40)
+        table.add_row(Text(symbol, style), Text(task.task), Text(task.state, style), Text(seconds, justify="right"), bar)
+    head = Text.assemble((run.dag, "bold"), f"  {run.id}  {run.state}  {run.seconds:.0f} s")
+    parts: list[RenderableType] = [head, table]
+    if log.title:
+        parts += [Rule(log.title, style="dim", align="left")]
+        parts += [Text(line, "dim", no_wrap=True, overflow="ellipsis") for line in log.lines]
+    return Group(*parts)
+
+
+@contextmanager
+def open_screen(console: Console) -> Iterator[Screen]:
+    """Give the screen that fits where the output goes."""
+    if not console.is_terminal:
+        yield PlainScreen(console)
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        yield LiveScreen(live)
+
+
+def open_console() -> Console:
+    """Return the console for results; a pipe gets whole lines."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 400)

@@ -1,0 +1,1 @@
+"""Everything that knows Amazon EMR: the cluster, its steps, their operators, failures, prices."""

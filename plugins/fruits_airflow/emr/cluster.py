@@ -1,0 +1,94 @@
+"""The EMR cluster of a run, as the body of RunJobFlow: a pure function of the settings, the run and its size."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fruits_airflow.emr import spark_conf
+from fruits_airflow.emr.prices import INSTANCES, PRIMARIES, Instance
+from fruits_airflow.settings import Settings
+from fruits_contract import layout
+from fruits_contract.params import RunParams
+
+MANAGED_POLICIES_TAG = "for-use-with-amazon-emr-managed-policies"
+
+
+def job_flow(settings: Settings, params: RunParams, *, nodes: int) -> dict[str, Any]:
+    """Return the RunJobFlow request for a run.
+
+    The cluster stays up between steps, since the DAG adds them one by one; should the DAG die, EMR itself ends it after
+    `idle_timeout_s`. Steps run one at a time.
+    """
+    return {
+        "Name": f"fruits {params.run}",
+        "ReleaseLabel": settings.emr_release,
+        "Applications": [{"Name": "Spark"}],
+        "LogUri": layout.logs_uri(settings.bucket),
+        "ServiceRole": settings.service_role,
+        "JobFlowRole": settings.instance_profile,
+        "VisibleToAllUsers": True,
+        "StepConcurrencyLevel": 1,
+        "AutoTerminationPolicy": {"IdleTimeout": settings.idle_timeout_s},
+        "Instances": {
+            "KeepJobFlowAliveWhenNoSteps": True,
+            "TerminationProtected": False,
+            **({"Ec2SubnetIds": list(settings.subnets)} if settings.subnets else {}),
+            "InstanceFleets": [
+                _fleet("MASTER", PRIMARIES, on_demand=1),
+                # Spot may be taken back: Spark repeats the lost tasks, and EMR falls back to on-demand when there is none. Each
+                # type is a pool of its own on the Spot market; the more of them, the fewer nodes are taken back.
+                _fleet("CORE", INSTANCES, spot=nodes),
+            ],
+        },
+        "BootstrapActions": [
+            {
+                "Name": "python 3.11 from the wheelhouse",
+                "ScriptBootstrapAction": {
+                    "Path": layout.uri(settings.bucket, layout.bootstrap_script(params.release)),
+                    "Args": [layout.uri(settings.bucket, layout.wheels_prefix(params.release)), settings.node_python],
+                },
+            }
+        ],
+        "Configurations": [
+            *spark_conf.classifications(),
+            {
+                "Classification": "spark-defaults",
+                "Properties": {
+                    "spark.pyspark.python": f"{settings.node_python}/bin/python",
+                    "spark.executorEnv.AWS_REGION": settings.region,
+                },
+            },
+            {
+                "Classification": "spark-env",
+                "Properties": {},
+                "Configurations": [{"Classification": "export", "Properties": {"AWS_REGION": settings.region}}],
+            },
+        ],
+        "Tags": [
+            {"Key": key, "Value": value}
+            for key, value in {
+                "project": "fruits",
+                "run": params.run,
+                MANAGED_POLICIES_TAG: "true",
+                **settings.tags,
+            }.items()
+        ],
+    }
+
+
+def _fleet(kind: str, types: Sequence[Instance], *, on_demand: int = 0, spot: int = 0) -> dict[str, Any]:
+    fleet: dict[str, Any] = {
+        "Name": kind.lower(),
+        "InstanceFleetType": kind,
+        "TargetOnDemandCapacity": on_demand,
+        "TargetSpotCapacity": spot,
+        "InstanceTypeConfigs": [{"InstanceType": item.name, "WeightedCapacity": 1} for item in types],
+    }
+    if spot:
+        fleet["LaunchSpecifications"] = {
+            "SpotSpecification": {
+                "TimeoutDurationMinutes": 10,
+                "TimeoutAction": "SWITCH_TO_ON_DEMAND",
+                "AllocationStrategy": "price-capacity-optimized",
+            }
+        }
+    return fleet

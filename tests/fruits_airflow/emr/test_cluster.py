@@ -1,0 +1,107 @@
+"""The cluster's request is one that EMR accepts, bounded in size, and ends by itself."""
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fruits_airflow.emr.cluster import MANAGED_POLICIES_TAG, job_flow
+from fruits_airflow.emr.prices import INSTANCES, PRIMARIES
+from fruits_airflow.settings import Settings
+from fruits_contract.params import RunParams
+from tests.fruits_airflow.emr.emr_request import problems
+
+
+@pytest.fixture
+def request_(settings: Settings, params: RunParams) -> dict[str, Any]:
+    return job_flow(settings, params, nodes=3)
+
+
+def tags(request: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+
+
+def test_emr_accepts_the_request(request_: dict[str, Any]) -> None:
+    assert problems("RunJobFlow", request_) == []
+
+
+def test_emr_accepts_it_without_subnets_too(settings: Settings, params: RunParams) -> None:
+    request = job_flow(replace(settings, subnets=()), params, nodes=1)
+    assert problems("RunJobFlow", request) == []
+    assert "Ec2SubnetIds" not in request["Instances"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"Colour": "red"}, 'Unknown parameter in input: "Colour"'),
+        ({"StepConcurrencyLevel": "1"}, "Invalid type for parameter StepConcurrencyLevel"),
+        ({"ScaleDownBehavior": "SLOWLY"}, r"RunJobFlow.ScaleDownBehavior is 'SLOWLY'; expected one of"),
+    ],
+)
+def test_a_wrong_request_would_be_noticed(request_: dict[str, Any], change: dict[str, Any], problem: str) -> None:
+    assert any(problem in line for line in problems("RunJobFlow", request_ | change))
+
+
+@pytest.mark.parametrize("nodes", [1, 3, 10])
+def test_core_nodes_are_spot_and_the_primary_is_not(settings: Settings, params: RunParams, nodes: int) -> None:
+    fleets = {
+        fleet["InstanceFleetType"]: fleet for fleet in job_flow(settings, params, nodes=nodes)["Instances"]["InstanceFleets"]
+    }
+    assert set(fleets) == {"MASTER", "CORE"}
+    core, primary = fleets["CORE"], fleets["MASTER"]
+    assert (core["TargetSpotCapacity"], core["TargetOnDemandCapacity"]) == (nodes, 0)
+    assert (primary["TargetSpotCapacity"], primary["TargetOnDemandCapacity"]) == (0, 1)
+    assert core["LaunchSpecifications"]["SpotSpecification"]["TimeoutAction"] == "SWITCH_TO_ON_DEMAND"
+
+
+def test_instances_are_those_with_a_price(request_: dict[str, Any]) -> None:
+    types = {
+        fleet["InstanceFleetType"]: [item["InstanceType"] for item in fleet["InstanceTypeConfigs"]]
+        for fleet in request_["Instances"]["InstanceFleets"]
+    }
+    assert types == {"MASTER": [item.name for item in PRIMARIES], "CORE": [item.name for item in INSTANCES]}
+
+
+def test_tags_say_what_it_is_for_and_let_emrs_policy_manage_it(request_: dict[str, Any]) -> None:
+    assert tags(request_) == {"project": "fruits", "run": "r1", MANAGED_POLICIES_TAG: "true"}
+    assert MANAGED_POLICIES_TAG == "for-use-with-amazon-emr-managed-policies"
+
+
+def test_tags_of_the_deployment_are_added(settings: Settings, params: RunParams) -> None:
+    request = job_flow(replace(settings, tags={"cost-centre": "42"}), params, nodes=1)
+    assert tags(request)["cost-centre"] == "42"
+    assert len(request["Tags"]) == 4
+
+
+def test_emr_ends_a_forgotten_cluster(settings: Settings, params: RunParams) -> None:
+    request = job_flow(replace(settings, idle_timeout_s=600), params, nodes=1)
+    assert request["AutoTerminationPolicy"] == {"IdleTimeout": 600}
+    assert request["Instances"]["TerminationProtected"] is False
+    assert request["Instances"]["KeepJobFlowAliveWhenNoSteps"] is True
+
+
+def test_logs_and_code_are_in_the_bucket_and_of_the_runs_release(request_: dict[str, Any]) -> None:
+    assert request_["LogUri"] == "s3://photos/logs/"
+    (bootstrap,) = request_["BootstrapActions"]
+    action = bootstrap["ScriptBootstrapAction"]
+    assert action["Path"] == "s3://photos/code/v2/bootstrap/install_python.sh"
+    assert action["Args"] == ["s3://photos/code/v2/wheels/", "/opt/fruits"]
+
+
+def test_workers_run_the_python_that_the_bootstrap_action_makes(request_: dict[str, Any]) -> None:
+    properties = {item["Classification"]: item["Properties"] for item in request_["Configurations"]}
+    folder = request_["BootstrapActions"][0]["ScriptBootstrapAction"]["Args"][1]
+    assert properties["spark-defaults"]["spark.pyspark.python"] == f"{folder}/bin/python"
+    assert properties["spark-defaults"]["spark.executorEnv.AWS_REGION"] == "eu-north-1"
+
+
+def test_the_request_holds_no_secret(settings: Settings, params: RunParams, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+    text = json.dumps(job_flow(settings, params, nodes=1))
+    assert "AKIAEXAMPLE" not in text
+    assert "wJalrXUtnFEMI" not in text
+    assert not re.search(r"secret|password|token|credential|access.?key", text, re.IGNORECASE)

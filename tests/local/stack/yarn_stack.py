@@ -1,0 +1,206 @@
+"""S3, YARN and EMR, really started without Airflow, for tests that run steps on them."""
+
+import contextlib
+import io
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fruits_contract import layout
+from fruits_contract.params import RunParams
+from local.client import synthetic_photos
+from local.client.upload import upload_drop
+from local.stack import environment, programs, readiness, spark, supervision, yarn
+from local.stack.state import REPO, Places, Record, Secrets
+from release import contents
+from release.extractor import Extractor
+from release.upload import ReleaseCard
+
+REAL_PHOTOS = REPO.parent / "shared" / "fruits-360"
+VARIETIES, PER_VARIETY = 4, 12
+STEP_LIMIT_S = 600
+EXECUTOR = "CoarseGrainedExecutorBackend"
+
+# Both run in executors and import the package there: in a container it can only come from the zip.
+FAILS = """
+from pyspark.sql import SparkSession
+
+def work(_):
+    import fruits
+    raise ValueError(f"no photo, says {fruits.__file__}")
+
+SparkSession.builder.getOrCreate().sparkContext.parallelize([1], 1).foreach(work)
+"""
+NEVER_ENDS = FAILS.replace("raise ValueError", "__import__('time').sleep(3600)  #")
+
+
+def make_places(folder: Path) -> Places:
+    places = Places(Places.default().cache, folder)
+    places.make()
+    return places
+
+
+def make_record(master: str) -> Record:
+    return Record(programs.choose_ports(master), Secrets.generate(), master)
+
+
+def write_configs(places: Places, record: Record) -> None:
+    spark.write_config(places, s3_endpoint=environment.url(record.ports["s3"]))
+    if record.spark == "yarn":
+        yarn.prepare(places, record)
+
+
+@dataclass
+class Stack:
+    """S3, YARN and EMR, without Airflow, and what was seen of their processes while steps ran."""
+
+    places: Places
+    record: Record
+    settings: Any
+    s3: Any
+    emr: Any
+    listening: set[tuple[str, str]] = field(default_factory=set)
+    command_lines: set[str] = field(default_factory=set)
+
+    def plan(self, run: str) -> tuple[RunParams, dict[str, Any]]:
+        """Plan a run as the DAG does; returns its parameters and its cluster, without bootstrap actions."""
+        from fruits_airflow.planning import plan_run
+
+        planned = plan_run(self.s3, self.settings, dag_run_id=run, drop="photos", asked={"mode": "fit"})
+        return RunParams(**planned["params"]), planned["job_flow"] | {"BootstrapActions": []}
+
+    def start(self, cluster: dict[str, Any], *steps: dict[str, Any], **spark_defaults: str) -> str:
+        more = {
+            "Classification": "spark-defaults",
+            "Properties": {key.replace("_", "."): spark_defaults[key] for key in spark_defaults},
+        }
+        request = cluster | {"Steps": list(steps), "Configurations": [*cluster["Configurations"], more]}
+        return str(self.emr.run_job_flow(**request)["JobFlowId"])
+
+    def wait(self, cluster: str, until: Callable[[list[str]], bool]) -> None:
+        """Wait until the states of the cluster's steps are what is expected, and look at all processes meanwhile."""
+        deadline = time.monotonic() + STEP_LIMIT_S
+        while not until(states := [step["Status"]["State"] for step in self.emr.list_steps(ClusterId=cluster)["Steps"]]):
+            assert time.monotonic() < deadline, f"{cluster}: steps are {states}"
+            self.look()
+            time.sleep(2)
+
+    def look(self) -> None:
+        for process in supervision.marked(self.places):
+            self.command_lines.add(line := command_line(process))
+            with contextlib.suppress(psutil.Error):
+                found = (each.laddr.ip for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN)
+                self.listening |= {(line, address.removeprefix("::ffff:")) for address in found}
+
+    def logs(self, cluster: str) -> str:
+        files = sorted((self.places.emr / cluster / "steps").rglob("std*"))
+        return "\n".join(f"{file}:\n{file.read_text(errors='replace')[-3000:]}" for file in files)
+
+    def read(self, key: str) -> io.BytesIO:
+        return io.BytesIO(self.s3.get_object(Bucket=environment.BUCKET, Key=key)["Body"].read())
+
+    def features(self, params: RunParams) -> dict[str, np.ndarray]:
+        """Return each photo's features by its path."""
+        prefix = layout.features_part(params.drop, params.run)
+        keys = [each["Key"] for each in self.s3.list_objects_v2(Bucket=environment.BUCKET, Prefix=prefix)["Contents"]]
+        table = pa.concat_tables(pq.ParquetFile(self.read(key)).read() for key in keys if key.endswith(".parquet"))
+        values = table["features"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+        return dict(zip(table["path"].to_pylist(), values, strict=True))
+
+    def pca(self, params: RunParams) -> dict[str, np.ndarray]:
+        with np.load(self.read(layout.pca_arrays(params.pca)), allow_pickle=False) as arrays:
+            return dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Iterator[Stack]:
+    places, record = make_places(tmp_path_factory.mktemp("yarn") / "state"), make_record("yarn")
+    try:
+        spark.fetch_jars(places)
+        spark.fetch_jars(places, "yarn")
+    except spark.JarsUnobtainable as error:
+        pytest.skip(f"the jars of YARN cannot be fetched here: {error}")
+    os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))  # made by importing it
+    from fruits_airflow.settings import Settings
+
+    write_configs(places, record)
+    table = [program for program in programs.table(places, record) if program.group != "airflow"]
+    answering = Record({name: port for name, port in record.ports.items() if name != "airflow"}, record.secrets, "yarn")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.client(places, record).items():
+            patch.setenv(name, value)
+        try:
+            supervision.start(places, table, environment.services(places, record))
+            for program in table:
+                supervision.start_group(places, program.group)
+            readiness.wait(places, answering)
+            session = boto3.Session()
+            s3 = session.client("s3")
+            release = publish(s3, extractor)
+            upload_drop(few_photos(tmp_path_factory), bucket=environment.BUCKET, drop="photos")
+            settings = Settings(
+                bucket=environment.BUCKET, region=environment.REGION, release=release, node_python=str(Path(sys.prefix))
+            )
+            yield Stack(places, record, settings, s3, session.client("emr"))
+        finally:
+            supervision.stop(places)
+
+
+def publish(s3: Any, extractor: Extractor) -> str:
+    """Put a release into the bucket, without wheels: the nodes' Python is this one."""
+    release = contents.collect(extractor.digest)
+    card = ReleaseCard(release.release, extractor.digest, {})
+    files = release.files | {
+        layout.extractor(extractor.digest): extractor.path().read_bytes(),
+        layout.release_card(release.release): card.to_json().encode(),
+        "code/fails.py": FAILS.encode(),
+        "code/never_ends.py": NEVER_ENDS.encode(),
+    }
+    for key, content in files.items():
+        s3.put_object(Bucket=environment.BUCKET, Key=key, Body=content)
+    return release.release
+
+
+def few_photos(factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with some dozens of photos: real ones where they are, drawn ones otherwise."""
+    source, folder = REAL_PHOTOS, factory.mktemp("photos")
+    if not source.is_dir():
+        source = factory.mktemp("drawn")
+        synthetic_photos.draw(source, per_variety=PER_VARIETY)
+    for variety in islice(sorted(path for path in source.iterdir() if path.is_dir()), VARIETIES):
+        (folder / variety.name).mkdir()
+        for photo in islice(sorted(variety.glob("*.jpg")), PER_VARIETY):
+            shutil.copy(photo, folder / variety.name)
+    return folder
+
+
+def command_line(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def script_step(stack: Stack, name: str) -> dict[str, Any]:
+    package = layout.uri(stack.settings.bucket, layout.package_zip(stack.settings.release))
+    line = [
+        "spark-submit",
+        "--deploy-mode",
+        "client",
+        "--py-files",
+        package,
+        layout.uri(stack.settings.bucket, f"code/{name}.py"),
+    ]
+    return {"Name": name, "HadoopJarStep": {"Jar": "command-runner.jar", "Args": line}}

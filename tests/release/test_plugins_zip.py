@@ -1,0 +1,61 @@
+"""plugins.zip, unpacked as Amazon MWAA unpacks it: the DAGs import, and nothing is taken for a plugin."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from release import contents, plugins_zip
+
+LOADER = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+from airflow.plugins_manager import get_import_errors, get_plugin_info
+bag = DagBag(dag_folder=sys.argv[1])
+ours = [plugin["name"] for plugin in get_plugin_info() if "fruits" in str(plugin)]
+print(json.dumps({"dags": sorted(bag.dags), "errors": {**bag.import_errors, **get_import_errors()}, "plugins": ours}))
+"""
+
+
+@pytest.fixture(scope="module")
+def mwaa(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like MWAA's /usr/local/airflow: dags/ beside plugins/, the latter from the archive."""
+    home = tmp_path_factory.mktemp("mwaa")
+    with zipfile.ZipFile(plugins_zip.build(home / "plugins.zip")) as archive:
+        archive.extractall(home / "plugins")
+    shutil.copytree(contents.ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    return home
+
+
+def test_the_dags_import_and_nothing_is_taken_for_a_plugin(mwaa: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(mwaa),
+        "AIRFLOW_HOME": str(mwaa),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(mwaa / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(mwaa / "plugins"),
+    }
+    words = [sys.executable, "-c", LOADER, str(mwaa / "dags")]
+    done = subprocess.run(words, env=environment, cwd=mwaa, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = sorted(path.stem for path in (contents.ROOT / "dags").glob("*.py"))
+    assert json.loads(done.stdout.splitlines()[-1]) == {"dags": expected, "errors": {}, "plugins": []}
+
+
+def test_the_archive_holds_the_two_packages_and_what_keeps_them_from_being_run(mwaa: Path) -> None:
+    assert {path.name for path in (mwaa / "plugins").iterdir()} == {plugins_zip.IGNORE, *plugins_zip.PACKAGES}
+
+
+def test_the_same_files_give_the_same_bytes(mwaa: Path, tmp_path: Path) -> None:
+    assert plugins_zip.build(tmp_path / "again.zip").read_bytes() == (mwaa / "plugins.zip").read_bytes()
+
+
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
+    with pytest.raises(contents.MissingSource, match=r"\.airflowignore"):
+        plugins_zip.build(tmp_path / "plugins.zip", root=tmp_path)

@@ -1,0 +1,237 @@
+"""Photos keep their order, few are in memory at a time, and a photo that cannot be read stops nobody."""
+
+import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fruits import features
+from fruits.errors import UnreadableImage
+from fruits.features import AHEAD_PHOTOS, features_of, run_ahead
+from fruits_contract import columns
+
+DIGEST = "e" * 64
+BATCH_IMAGES = 8
+
+
+class MeanColour:
+    """An engine that says what it saw: the first feature is the image's mean red."""
+
+    name = "mean-colour"
+    batch_images = BATCH_IMAGES
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        assert images.shape[1:] == (224, 224, 3)
+        assert images.dtype == np.float32
+        self.sizes.append(len(images))
+        vectors = np.zeros((len(images), 1280), dtype=np.float32)
+        vectors[:, 0] = images[..., 0].mean(axis=(1, 2))
+        vectors[:, 1] = 1
+        return vectors
+
+
+def photo(number: int) -> dict[str, Any]:
+    return {
+        "path": f"raw/first/Apple/{number}.png",
+        "etag": f"planned-{number}",
+        "size_bytes": 100,
+        "label": "Apple",
+        "contributor": "",
+    }
+
+
+def number_of(row: dict[str, Any]) -> int:
+    return int(row["path"].rsplit("/", 1)[1].removesuffix(".png"))
+
+
+def read(row: dict[str, Any]) -> tuple[bytes, str]:
+    """A grey photo of 3 x 2 pixels, darker or lighter by its number."""
+    content = io.BytesIO()
+    Image.new("RGB", (3, 2), (number_of(row) % 256,) * 3).save(content, "PNG")
+    return content.getvalue(), f"read-{number_of(row)}"
+
+
+def run(photos: list[dict[str, Any]], *, reader: Any = read) -> tuple[list[dict[str, Any]], list[dict[str, Any]], MeanColour]:
+    rejects: list[dict[str, Any]] = []
+    engine = MeanColour()
+    batches = list(features_of(photos, read=reader, engine=engine, digest=DIGEST, reject=rejects.extend))
+    return [row for batch in batches for row in batch.to_pylist()], rejects, engine
+
+
+@pytest.mark.parametrize("count", [1, BATCH_IMAGES - 1, BATCH_IMAGES, BATCH_IMAGES + 1, features.ROWS_OUT, 3 * AHEAD_PHOTOS + 5])
+def test_every_photo_has_its_own_features_in_the_order_of_the_batch(count: int) -> None:
+    rows, rejects, engine = run([photo(number) for number in range(count)])
+    assert [number_of(row) for row in rows] == list(range(count))
+    assert rejects == []
+    for number, row in enumerate(rows):
+        assert row["features"][0] == pytest.approx((number % 256) / 127.5 - 1, abs=1e-5)
+    assert sum(engine.sizes) == count
+    assert max(engine.sizes) == min(count, BATCH_IMAGES)
+    assert len(engine.sizes) <= count // BATCH_IMAGES + 2, "the network is called with full batches but for the last of a chunk"
+
+
+def test_rows_have_the_columns_of_the_contract() -> None:
+    engine = MeanColour()
+    (batch,) = features_of([photo(7)], read=read, engine=engine, digest=DIGEST, reject=lambda rows: None)
+    assert batch.schema.names == list(columns.FEATURES)
+    kinds = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
+    assert batch.schema.types == [kinds[kind] for kind in columns.FEATURES.values()]
+    (row,) = batch.to_pylist()
+    assert len(row.pop("features")) == 1280
+    assert row == {
+        "path": "raw/first/Apple/7.png",
+        "etag": "read-7",
+        "label": "Apple",
+        "contributor": "",
+        "width": 3,
+        "height": 2,
+        "extractor": DIGEST,
+    }
+
+
+def test_no_photos_give_no_batches() -> None:
+    rows, rejects, engine = run([])
+    assert rows == rejects == engine.sizes == []
+
+
+def test_many_photos_come_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "ROWS_OUT", 16)
+    engine = MeanColour()
+    photos = [photo(number) for number in range(50)]
+    batches = list(features_of(photos, read=read, engine=engine, digest=DIGEST, reject=lambda rows: None))
+    assert [len(batch) for batch in batches] == [16, 16, 16, 2]
+
+
+@settings(max_examples=20)
+@given(st.sets(st.integers(0, 39)))
+def test_photos_are_features_or_rejects_and_never_lost(broken: set[int]) -> None:
+    def reader(row: dict[str, Any]) -> tuple[bytes, str]:
+        return (b"" if number_of(row) in broken else read(row)[0]), "read"
+
+    rows, rejects, _ = run([photo(number) for number in range(40)], reader=reader)
+    assert {number_of(row) for row in rejects} == broken
+    assert [number_of(row) for row in rows] == [number for number in range(40) if number not in broken]
+
+
+def test_a_reject_says_why_and_which_bytes_it_was() -> None:
+    def reader(row: dict[str, Any]) -> tuple[bytes, str]:
+        if number_of(row) == 1:
+            raise UnreadableImage("missing", "it was deleted")
+        return (b"hello" if number_of(row) == 2 else read(row)[0]), f"read-{number_of(row)}"
+
+    rows, rejects, _ = run([photo(number) for number in range(4)], reader=reader)
+    assert [number_of(row) for row in rows] == [0, 3]
+    missing, text = sorted(rejects, key=number_of)
+    assert missing == {
+        "path": "raw/first/Apple/1.png",
+        "etag": "planned-1",
+        "label": "Apple",
+        "contributor": "",
+        "extractor": DIGEST,
+        "reason": "missing",
+        "detail": "it was deleted",
+    }
+    assert (text["etag"], text["reason"]) == ("read-2", "not_an_image")
+    assert set(text) == set(columns.REJECTS)
+
+
+def test_any_other_error_is_passed_on() -> None:
+    def reader(row: dict[str, Any]) -> tuple[bytes, str]:
+        if number_of(row) == 20:
+            raise ConnectionError("S3 is gone")
+        return read(row)
+
+    with pytest.raises(ConnectionError, match="S3 is gone"):
+        run([photo(number) for number in range(40)], reader=reader)
+
+
+def test_an_error_of_the_network_is_passed_on() -> None:
+    class Broken(MeanColour):
+        def features(self, images: np.ndarray) -> np.ndarray:
+            raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError, match="no memory"):
+        list(features_of([photo(1)], read=read, engine=Broken(), digest=DIGEST, reject=lambda rows: None))
+
+
+def test_a_slow_network_does_not_let_photos_pile_up() -> None:
+    taken = 0
+    seen: list[int] = []
+
+    def photos() -> Iterator[dict[str, Any]]:
+        nonlocal taken
+        for number in range(3 * AHEAD_PHOTOS):
+            taken += 1
+            yield photo(number)
+
+    class Counting(MeanColour):
+        def features(self, images: np.ndarray) -> np.ndarray:
+            seen.append(taken - sum(self.sizes))
+            return super().features(images)
+
+    rejects: list[dict[str, Any]] = []
+    list(features_of(photos(), read=read, engine=Counting(), digest=DIGEST, reject=rejects.extend))
+    assert max(seen) <= AHEAD_PHOTOS + BATCH_IMAGES
+
+
+def test_rows_that_were_handed_on_are_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "ROWS_OUT", 16)
+    batches = features_of([photo(n) for n in range(40)], read=read, engine=MeanColour(), digest=DIGEST, reject=lambda rows: None)
+    first = next(batches)
+    before = first.to_pylist()
+    list(batches)
+    assert first.to_pylist() == before
+
+
+@given(st.lists(st.integers(0, 100), max_size=60), st.integers(1, 70), st.integers(1, 400))
+def test_results_come_in_the_order_of_the_items(items: list[int], photos: int, size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
+        patch.setattr(features, "AHEAD_PHOTOS", photos)
+        patch.setattr(features, "AHEAD_BYTES", size)
+        results = list(run_ahead(pool, lambda item: item * 2, items, size=lambda item: item))
+    assert results == [(item, item * 2) for item in items]
+
+
+@pytest.mark.parametrize(("photos", "size", "most"), [(1, 10**6, 1), (16, 10**6, 16), (1000, 100, 10), (1000, 5, 1)])
+def test_no_more_than_the_bounds_allow_wait_or_run(monkeypatch: pytest.MonkeyPatch, photos: int, size: int, most: int) -> None:
+    monkeypatch.setattr(features, "AHEAD_PHOTOS", photos)
+    monkeypatch.setattr(features, "AHEAD_BYTES", size)
+    begun = 0
+
+    def items() -> Iterator[int]:
+        nonlocal begun
+        for item in range(60):
+            begun += 1
+            yield item
+
+    held = []
+    with ThreadPoolExecutor(4) as pool:
+        for yielded, _ in enumerate(run_ahead(pool, lambda item: item, items(), size=lambda item: 10)):
+            held.append(begun - yielded)
+    assert max(held) == most
+
+
+def test_items_run_at_the_same_time() -> None:
+    # Each of four waits until all four are under way: one after the other they would never pass.
+    together = threading.Barrier(4, timeout=30)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(run_ahead(pool, lambda item: together.wait(), range(8), size=lambda item: 1))) == 8
+
+
+def test_an_error_comes_in_its_turn() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        results = run_ahead(pool, lambda item: 1 / item, [1, 2, 0, 4], size=lambda item: 1)
+        assert [next(results), next(results)] == [(1, 1), (2, 0.5)]
+        with pytest.raises(ZeroDivisionError):
+            next(results)
