@@ -26,8 +26,7 @@ from airflow.sdk import Param, chain, dag, get_current_context, task
 
 from fruits_airflow.assets import FEATURES
 from fruits_airflow.emr.operators import CreateClusterOperator, StageOperator, TerminateClusterOperator, WaitForDropSensor
-from fruits_contract.params import TRIGGER
-from fruits_contract.stages import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
 
 DROP = "{{ params.drop or dag_run.run_after.strftime('%Y-%m-%d') }}"
 # A template and not create_cluster.output: that would tie every stage to the setup task directly, which Airflow allows only
@@ -45,7 +44,7 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') }}"
     # A last resort, longer than all limits of the tasks together: at this one Airflow skips even the teardown, and the
     # cluster goes down by its own idle time only. A stage that hangs is ended by `stage_limit_s` (settings).
     dagrun_timeout=timedelta(days=3),
-    params={spec.name: Param(spec.default, description=spec.description, **spec.schema) for spec in TRIGGER},
+    params={spec.name: Param(spec.default, description=spec.description, **spec.schema) for spec in FEATURES_PIPELINE.trigger},
     default_args={"owner": "fruits"},
     tags=["fruits", "features"],
 )
@@ -77,9 +76,9 @@ def fruits_features() -> None:
 
         from fruits_airflow.publishing import publish_run
         from fruits_airflow.settings import Settings
-        from fruits_contract.params import RunParams
+        from fruits_contract.features_pipeline import FeaturesRunParams
 
-        return publish_run(S3Hook().conn, Settings.load(), RunParams(**plan["params"]))
+        return publish_run(S3Hook().conn, Settings.load(), FeaturesRunParams(**plan["params"]))
 
     wait_for_drop = WaitForDropSensor(task_id="wait_for_drop", drop=DROP)
     plan = plan_batch(DROP)

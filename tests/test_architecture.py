@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fruits_contract.stages import STAGES
+from fruits_contract.pipelines import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("dags", "plugins", "spark_apps", "bootstrap", "release")

@@ -21,7 +21,7 @@ from fruits_airflow.emr.cost import Work, cheapest
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import Table
 from fruits_contract import columns, layout
-from fruits_contract.params import RunParams, resolve
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, FeaturesRunParams
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def plan_run(s3: Any, settings: Settings, *, dag_run_id: str, drop: str, asked: 
     Returns
     -------
     dict
-        `params` (those of `RunParams`), `region`, `photos` (number in the batch) and `job_flow` (the RunJobFlow request).
+        `params` (those of `FeaturesRunParams`), `region`, `photos` (number in the batch) and `job_flow` (the RunJobFlow request).
 
     Raises
     ------
@@ -52,7 +52,7 @@ def plan_run(s3: Any, settings: Settings, *, dag_run_id: str, drop: str, asked: 
     AirflowFailException
         mode=transform without a current PCA, a release that is not there, or one without the engine asked for.
     """
-    wanted = resolve(asked)
+    wanted = FEATURES_PIPELINE.resolve(asked)
     run = layout.run_name(dag_run_id)
     release = wanted["release"] or settings.release
     card = _release_card(s3, settings.bucket, release)
@@ -62,8 +62,8 @@ def plan_run(s3: Any, settings: Settings, *, dag_run_id: str, drop: str, asked: 
             "`make release TENSORFLOW=1`"
         )
     extractor = str(card["extractor"])
-    features = Table(settings.bucket, layout.FEATURES, settings.region)
-    rejects = Table(settings.bucket, layout.REJECTS, settings.region)
+    features = Table(settings.bucket, layout.FEATURES_TABLE, settings.region)
+    rejects = Table(settings.bucket, layout.REJECTS_TABLE, settings.region)
 
     known = _known(features, drop, extractor) | _known(rejects, drop, extractor)
     photos = list(_photos(s3, settings.bucket, drop))
@@ -79,7 +79,7 @@ def plan_run(s3: Any, settings: Settings, *, dag_run_id: str, drop: str, asked: 
         log.info("Nothing new in drop %s: no cluster is needed", drop)
         raise AirflowSkipException(f"nothing new in drop {drop}")
 
-    params = RunParams(
+    params = FeaturesRunParams(
         bucket=settings.bucket,
         run=run,
         drop=drop,

@@ -13,14 +13,15 @@ from fruits_airflow.current import make_current, read_current
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import Table
 from fruits_contract import layout
+from fruits_contract.features_pipeline import FEATURIZE, TRANSFORM_PCA, VALIDATE, FeaturesRunParams
 from fruits_contract.manifest import Manifest, WrittenFile
-from fruits_contract.params import RunParams
-from fruits_contract.stages import FEATURIZE, TRANSFORM_PCA, VALIDATE
 
 log = logging.getLogger(__name__)
 
+ORDER = (layout.PROJECTED_TABLE, layout.REJECTS_TABLE, layout.FEATURES_TABLE)
 
-def publish_run(s3: Any, settings: Settings, params: RunParams) -> dict[str, Any]:
+
+def publish_run(s3: Any, settings: Settings, params: FeaturesRunParams) -> dict[str, Any]:
     """Publish a run; doing it twice changes nothing.
 
     The features table comes last of the tables: it is what tells the next run that these photos are done, so a publication
@@ -35,22 +36,22 @@ def publish_run(s3: Any, settings: Settings, params: RunParams) -> dict[str, Any
     if verdict.red:
         lines = [f"{finding.check}: {finding.message}" for finding in verdict.red]
         raise AirflowFailException("not published, because validate found:\n  " + "\n  ".join(lines))
-    tables = {key: Table(params.bucket, key, settings.region) for key in (layout.PROJECTED, layout.REJECTS, layout.FEATURES)}
-    if not tables[layout.FEATURES].has(params.run):
-        _check_plan_still_holds(s3, params, tables[layout.FEATURES])
+    tables = {key: Table(params.bucket, key, settings.region) for key in ORDER}
+    if not tables[layout.FEATURES_TABLE].has(params.run):
+        _check_plan_still_holds(s3, params, tables[layout.FEATURES_TABLE])
 
     written = _manifest(s3, params, FEATURIZE.name).files
     files = {
-        layout.PROJECTED: _manifest(s3, params, TRANSFORM_PCA.name).files,
-        layout.REJECTS: _below(written, layout.REJECTS),
-        layout.FEATURES: _below(written, layout.FEATURES),
+        layout.PROJECTED_TABLE: _manifest(s3, params, TRANSFORM_PCA.name).files,
+        layout.REJECTS_TABLE: _below(written, layout.REJECTS_TABLE),
+        layout.FEATURES_TABLE: _below(written, layout.FEATURES_TABLE),
     }
     for key, table in tables.items():
         is_new = table.publish(files[key], run=params.run)
         log.info("%s: %s", key, f"{sum(file.rows for file in files[key])} rows committed" if is_new else "nothing to commit")
-    stale = tables[layout.REJECTS].remove(files[layout.FEATURES], drop=params.drop, run=params.run)
-    for key in (layout.FEATURES, layout.PROJECTED):
-        stale += tables[key].remove(files[layout.REJECTS], drop=params.drop, run=params.run)
+    stale = tables[layout.REJECTS_TABLE].remove(files[layout.FEATURES_TABLE], drop=params.drop, run=params.run)
+    for key in (layout.FEATURES_TABLE, layout.PROJECTED_TABLE):
+        stale += tables[key].remove(files[layout.REJECTS_TABLE], drop=params.drop, run=params.run)
     log.info("%s rows of photos that were repaired or broken since are gone", stale)
 
     if params.mode == "fit":
@@ -60,7 +61,7 @@ def publish_run(s3: Any, settings: Settings, params: RunParams) -> dict[str, Any
     return {"run": params.run, "drop": params.drop, "pca": params.pca}
 
 
-def _check_plan_still_holds(s3: Any, params: RunParams, features: Table) -> None:
+def _check_plan_still_holds(s3: Any, params: FeaturesRunParams, features: Table) -> None:
     """Refuse a run that would leave photos without a projection on the current PCA, because another was published meanwhile."""
     if params.mode == "transform":
         current = read_current(s3, params.bucket).pca_of(params.extractor)
@@ -80,7 +81,7 @@ def _runs(files: list[str]) -> set[str]:
     return {layout.partition_values(key)["run"] for key in files}
 
 
-def _manifest(s3: Any, params: RunParams, stage: str) -> Manifest:
+def _manifest(s3: Any, params: FeaturesRunParams, stage: str) -> Manifest:
     answer = s3.get_object(Bucket=params.bucket, Key=layout.manifest(params.run, stage))
     return Manifest.from_json(answer["Body"].read())
 

@@ -24,7 +24,7 @@ _TYPES = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the bucket; `key` is `layout.FEATURES`, `layout.REJECTS` or `layout.PROJECTED`."""
+    """One table of the bucket; `key` is `layout.FEATURES_TABLE`, `layout.REJECTS_TABLE` or `layout.PROJECTED_TABLE`."""
 
     bucket: str
     key: str

@@ -1,7 +1,4 @@
-"""Every S3 key of the project is built here and nowhere else.
-
-Knows names, not contents: it opens nothing and imports no S3 client.
-"""
+"""The keys of the bucket: what the DAG, the stages and the tools read and write."""
 
 import hashlib
 import re
@@ -10,9 +7,9 @@ RAW = "raw/"
 READY = "_READY"
 CURRENT_MODELS = "models/current.json"
 
-FEATURES = "tables/features"
-PROJECTED = "tables/projected"
-REJECTS = "tables/rejects"
+FEATURES_TABLE = "tables/features"
+PROJECTED_TABLE = "tables/projected"
+REJECTS_TABLE = "tables/rejects"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -175,7 +172,7 @@ def final_features(run: str) -> str:
 
 def features_drop(drop: str) -> str:
     """Return the folder of a drop's features of all runs, ending with '/'."""
-    return f"{FEATURES}/drop={drop}/"
+    return f"{FEATURES_TABLE}/drop={drop}/"
 
 
 def features_part(drop: str, run: str) -> str:
@@ -185,12 +182,12 @@ def features_part(drop: str, run: str) -> str:
 
 def rejects_part(drop: str, run: str) -> str:
     """Return the folder where a run writes its rejects, ending with '/'."""
-    return f"{REJECTS}/drop={drop}/run={run}/"
+    return f"{REJECTS_TABLE}/drop={drop}/run={run}/"
 
 
 def projected_part(pca: str, drop: str, run: str) -> str:
     """Return the folder where a run writes its projections, ending with '/'."""
-    return f"{PROJECTED}/pca={pca}/drop={drop}/run={run}/"
+    return f"{PROJECTED_TABLE}/pca={pca}/drop={drop}/run={run}/"
 
 
 def partition_values(key: str) -> dict[str, str]:

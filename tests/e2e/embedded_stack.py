@@ -114,7 +114,11 @@ class Stack:
 
     def published(self) -> dict[str, str]:
         """Return the ETag of everything that makes up the published state: logs and files of the tables, current.json."""
-        files = {file for key in (layout.FEATURES, layout.PROJECTED, layout.REJECTS) for file in self.table(key).files()}
+        files = {
+            file
+            for key in (layout.FEATURES_TABLE, layout.PROJECTED_TABLE, layout.REJECTS_TABLE)
+            for file in self.table(key).files()
+        }
         everything = self.keys("tables/") | self.keys(layout.CURRENT_MODELS)
         return {
             key: etag for key, etag in everything.items() if key in files or "_delta_log/" in key or key.startswith("models/")

@@ -18,7 +18,7 @@ os.environ.update(
 import pytest  # noqa: E402
 
 from fruits_airflow.settings import Settings  # noqa: E402
-from fruits_contract.params import RunParams  # noqa: E402
+from fruits_contract.features_pipeline import FeaturesRunParams  # noqa: E402
 from tests.release.s3_server import bucket, s3, s3_environment  # noqa: E402
 
 __all__ = ["bucket", "s3", "s3_environment"]
@@ -30,5 +30,5 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def params() -> RunParams:
-    return RunParams(bucket="photos", run="r1", drop="first", release="v2", extractor="e" * 64, pca="p1")
+def params() -> FeaturesRunParams:
+    return FeaturesRunParams(bucket="photos", run="r1", drop="first", release="v2", extractor="e" * 64, pca="p1")

@@ -11,8 +11,9 @@ from airflow.dag_processing.dagbag import DagBag
 
 from fruits_airflow.emr.operators import StageOperator, TerminateClusterOperator, WaitForDropSensor
 from fruits_airflow.settings import Settings
-from fruits_contract.params import TRIGGER, ParamSpec
-from fruits_contract.stages import STAGES
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
+from fruits_contract.pipeline import ParamSpec
+from fruits_contract.pipelines import STAGES
 from release import contents
 
 
@@ -138,7 +139,7 @@ def test_the_runs_limit_is_longer_than_those_of_its_tasks(dag: Any) -> None:
     assert dag.dagrun_timeout > timedelta(seconds=longest)
 
 
-@pytest.mark.parametrize("spec", TRIGGER, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", FEATURES_PIPELINE.trigger, ids=lambda spec: spec.name)
 def test_the_trigger_form_is_the_contracts(dag: Any, spec: ParamSpec) -> None:
     param = dag.params.get_param(spec.name)
     assert param.value == spec.default
@@ -147,7 +148,7 @@ def test_the_trigger_form_is_the_contracts(dag: Any, spec: ParamSpec) -> None:
 
 
 def test_the_trigger_form_has_nothing_else(dag: Any) -> None:
-    assert list(dag.params) == [spec.name for spec in TRIGGER]
+    assert list(dag.params) == [spec.name for spec in FEATURES_PIPELINE.trigger]
 
 
 @pytest.mark.parametrize("heading", ["What", "When", "Params", "Reads", "Writes", "If it fails"])
@@ -156,7 +157,7 @@ def test_the_doc_says_what_an_operator_asks(dag: Any, heading: str) -> None:
 
 
 def test_the_doc_names_every_parameter_and_stage(dag: Any) -> None:
-    for name in [spec.name for spec in TRIGGER] + [stage.name for stage in STAGES]:
+    for name in [spec.name for spec in FEATURES_PIPELINE.trigger] + [stage.name for stage in STAGES]:
         assert f"`{name}`" in dag.doc_md
 
 

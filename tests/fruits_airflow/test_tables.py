@@ -24,7 +24,7 @@ KINDS = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.f
 
 @pytest.fixture
 def table(s3: S3Client, bucket: str) -> Table:
-    return Table(bucket, layout.FEATURES, "eu-north-1")
+    return Table(bucket, layout.FEATURES_TABLE, "eu-north-1")
 
 
 def write(s3: S3Client, bucket: str, run: str, paths: list[str], *, drop: str = "first", part: int = 0) -> WrittenFile:

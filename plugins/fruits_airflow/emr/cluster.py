@@ -7,12 +7,12 @@ from fruits_airflow.emr import spark_conf
 from fruits_airflow.emr.prices import INSTANCES, PRIMARIES, Instance
 from fruits_airflow.settings import Settings
 from fruits_contract import layout
-from fruits_contract.params import RunParams
+from fruits_contract.features_pipeline import FeaturesRunParams
 
 MANAGED_POLICIES_TAG = "for-use-with-amazon-emr-managed-policies"
 
 
-def job_flow(settings: Settings, params: RunParams, *, nodes: int) -> dict[str, Any]:
+def job_flow(settings: Settings, params: FeaturesRunParams, *, nodes: int) -> dict[str, Any]:
     """Return the RunJobFlow request for a run.
 
     The cluster stays up between steps, since the DAG adds them one by one; should the DAG die, EMR itself ends it after

@@ -18,7 +18,7 @@ from fruits_airflow.emr.prices import (
     SPOT_SHARE,
     Instance,
 )
-from fruits_contract.stages import STAGES
+from fruits_contract.pipelines import STAGES
 
 # Photos per second that featurize turns into features on one vCPU, from S3 to Parquet, 100x100 JPEGs: `make bench-featurize`, on
 # two vCPUs that share one core, rounded down; a test holds them to docs/performance/featurize.json. bfloat16 was not measured

@@ -14,9 +14,11 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from fruits_airflow.emr.steps import step
 from fruits_airflow.settings import Settings
 from fruits_contract import layout
+from fruits_contract.features_pipeline import FIT_PCA, FeaturesRunParams
 from fruits_contract.manifest import Manifest
-from fruits_contract.params import RunParams
-from fruits_contract.stages import FIT_PCA, Stage
+
+# Airflow's name for the connection by which hooks and triggers find AWS.
+from fruits_contract.pipeline import Stage
 
 # Airflow's name for the connection by which hooks and triggers find AWS.
 AWS = "aws_default"
@@ -151,7 +153,7 @@ class StageOperator(BaseOperator):
 
         from fruits_airflow.commits import is_published
 
-        params = RunParams(**self.plan["params"])
+        params = FeaturesRunParams(**self.plan["params"])
         if self.stage == FIT_PCA and params.mode != "fit":
             self.log.info("No fit: PCA %s is used as it is", params.pca)
             raise AirflowSkipException(f"PCA {params.pca} is used")
@@ -181,7 +183,7 @@ class StageOperator(BaseOperator):
         """Log the manifest of a stage that went well; raise with the end of its stderr otherwise."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-        params = RunParams(**self.plan["params"])
+        params = FeaturesRunParams(**self.plan["params"])
         s3 = S3Hook(AWS)
         if event["status"] != "success":
             from fruits_airflow.emr.failures import explain_step

@@ -4,11 +4,11 @@ from typing import Any
 
 from fruits_airflow.emr import spark_conf
 from fruits_contract import layout
-from fruits_contract.params import RunParams
-from fruits_contract.stages import Stage
+from fruits_contract.features_pipeline import FeaturesRunParams
+from fruits_contract.pipeline import Stage
 
 
-def step(stage: Stage, params: RunParams) -> dict[str, Any]:
+def step(stage: Stage, params: FeaturesRunParams) -> dict[str, Any]:
     """Return the step that runs `stage`, in the form of AddJobFlowSteps.
 
     The driver runs on the primary node (client mode), so that a traceback ends up in the step's own stdout, where the DAG

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fruits_airflow.emr import cost
 from fruits_airflow.emr.cost import FIXED_S, PHOTOS_PER_S_AND_VCPU, Cluster, Work, cheapest, explain
 from fruits_airflow.emr.prices import DISK_USD_PER_HOUR, INSTANCES, PRIMARIES, SPOT_SHARE
-from fruits_contract.params import ENGINES
+from fruits_contract.features_pipeline import ENGINES
 
 ROOT = Path(__file__).resolve().parents[3]
 

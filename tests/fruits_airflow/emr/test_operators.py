@@ -24,9 +24,8 @@ from fruits_airflow.emr.operators import (
 )
 from fruits_airflow.emr.steps import step
 from fruits_airflow.settings import Settings
+from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, FeaturesRunParams
 from fruits_contract.manifest import Finding, Manifest
-from fruits_contract.params import RunParams
-from fruits_contract.stages import FEATURIZE, FIT_PCA
 
 CONTEXT: Any = {}
 
@@ -49,7 +48,7 @@ def emr(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def plan(params: RunParams) -> dict[str, Any]:
+def plan(params: FeaturesRunParams) -> dict[str, Any]:
     flow = {"Name": "fruits r1", "Instances": {"KeepJobFlowAliveWhenNoSteps": True}}
     return {"params": {**vars(params)}, "region": "eu-north-1", "photos": 3, "job_flow": flow}
 
@@ -121,7 +120,7 @@ def test_killed_after_the_request_it_ends_the_cluster(plan: dict[str, Any], emr:
 
 @pytest.mark.usefixtures("nothing_is_published")
 def test_a_stage_adds_its_step_and_waits_without_a_worker(
-    settings: Settings, params: RunParams, plan: dict[str, Any], emr: Any
+    settings: Settings, params: FeaturesRunParams, plan: dict[str, Any], emr: Any
 ) -> None:
     emr.add_response("add_job_flow_steps", {"StepIds": ["s-1"]}, {"JobFlowId": "j-1", "Steps": [step(FEATURIZE, params)]})
     with pytest.raises(TaskDeferred) as deferred:

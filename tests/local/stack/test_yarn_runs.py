@@ -6,8 +6,7 @@ import numpy as np
 import psutil
 import pytest
 
-from fruits_contract.params import RunParams
-from fruits_contract.stages import FEATURIZE, FIT_PCA
+from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, FeaturesRunParams
 from local.stack import ports, supervision
 from tests.local.stack.yarn_stack import EXECUTOR, PER_VARIETY, VARIETIES, Stack, command_line, script_step, stack
 
@@ -21,8 +20,8 @@ class Ran:
     """A run on YARN and the same run in one process."""
 
     stack: Stack
-    on_yarn: RunParams
-    in_one: RunParams
+    on_yarn: FeaturesRunParams
+    in_one: FeaturesRunParams
     events: str
 
 
