@@ -1,4 +1,4 @@
-"""Where this deployment runs: one Airflow Variable, read when a task runs and never when a DAG is parsed."""
+"""The settings of a deployment: one Airflow Variable, read when a task runs and never when a DAG is parsed."""
 
 import json
 from dataclasses import dataclass, field, fields
@@ -115,9 +115,9 @@ class Settings:
         """Read the Variable; for use inside a task."""
         text = Variable.get(VARIABLE, default=None)
         if text is None:
-            # Airflow answers the same while its database is down, after lines in the log that say so.
+            # Airflow returns the default while its database is down as well, after lines in the log that say so.
             raise InvalidSettings(
-                f"there is no Airflow Variable {VARIABLE!r}; create it as docs/parameters.md shows. If it is there, Airflow's "
-                "database could not be asked: see the lines above"
+                f"there is no Airflow Variable {VARIABLE!r}; create it as docs/parameters.md shows. If it exists, Airflow's "
+                "database could not be reached: see the lines above"
             )
         return cls.from_json(text)

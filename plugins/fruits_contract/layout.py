@@ -4,6 +4,7 @@ import hashlib
 import re
 
 RAW = "raw/"
+CODE = "code/"
 READY = "_READY"
 CURRENT_MODELS = "models/current.json"
 
@@ -73,32 +74,32 @@ def variety_of(key: str) -> str:
 
 def release_prefix(release: str) -> str:
     """Return the folder of one release of the code, ending with '/'."""
-    return f"code/{release}/"
+    return f"{CODE}{release}/"
 
 
 def release_card(release: str) -> str:
     """Return the key of `release.json`: digests of the release's files and of its extractor; uploaded last."""
-    return f"code/{release}/release.json"
+    return f"{CODE}{release}/release.json"
 
 
 def package_zip(release: str) -> str:
     """Return the key of the zip for `--py-files`: the packages fruits and fruits_contract."""
-    return f"code/{release}/fruits.zip"
+    return f"{CODE}{release}/fruits.zip"
 
 
 def stage_script(release: str, stage: str) -> str:
     """Return the key of a stage's entry script."""
-    return f"code/{release}/{stage}.py"
+    return f"{CODE}{release}/{stage}.py"
 
 
 def bootstrap_script(release: str) -> str:
     """Return the key of the EMR bootstrap action."""
-    return f"code/{release}/bootstrap/install_python.sh"
+    return f"{CODE}{release}/bootstrap/install_python.sh"
 
 
 def wheels_prefix(release: str) -> str:
     """Return the folder with the wheelhouse and its requirements.txt, ending with '/'."""
-    return f"code/{release}/wheels/"
+    return f"{CODE}{release}/wheels/"
 
 
 # ---- models

@@ -12,8 +12,9 @@ import boto3
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from fruits_airflow.tables import Table
-from fruits_contract import layout
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.tables import PublishedTable
+from fruits_contract import columns, layout
 from local.client.airflow_api import AirflowApi, DagRun
 from local.client.synthetic_photos import draw
 from local.client.upload import upload_drop
@@ -109,16 +110,12 @@ class Stack:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
-    def table(self, key: str) -> Table:
-        return Table(self.bucket, key, "eu-north-1")
+    def table(self, key: str) -> PublishedTable:
+        return PublishedTable(Bucket(self.bucket, session=boto3.Session(), client=self.s3), key)
 
     def published(self) -> dict[str, str]:
         """Return the ETag of everything that makes up the published state: logs and files of the tables, current.json."""
-        files = {
-            file
-            for key in (layout.FEATURES_TABLE, layout.PROJECTED_TABLE, layout.REJECTS_TABLE)
-            for file in self.table(key).files()
-        }
+        files = {file for key in columns.TABLES for file in self.table(key).files()}
         everything = self.keys("tables/") | self.keys(layout.CURRENT_MODELS)
         return {
             key: etag for key, etag in everything.items() if key in files or "_delta_log/" in key or key.startswith("models/")

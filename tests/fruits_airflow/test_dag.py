@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from fruits_airflow.emr.operators import StageOperator, TerminateClusterOperator, WaitForDropSensor
+from fruits_airflow.emr.operators import StageOperator, TerminateClusterOperator
+from fruits_airflow.sensors import WaitForDropSensor
 from fruits_airflow.settings import Settings
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
 from fruits_contract.pipeline import ParamSpec
@@ -51,6 +52,30 @@ def test_stages_follow_one_another_as_in_the_stage_table(dag: Any) -> None:
 def test_nothing_costs_money_before_the_batch_is_planned(dag: Any) -> None:
     upstream = dag.get_task("create_cluster").get_flat_relative_ids(upstream=True)
     assert upstream == {"wait_for_drop", "plan_batch"}
+
+
+def test_the_graph_shows_the_order_of_the_work_and_no_other_edges(dag: Any) -> None:
+    edges = {task.task_id: task.downstream_task_ids for task in dag.tasks}
+    assert edges == {
+        "wait_for_drop": {"plan_batch"},
+        "plan_batch": {"create_cluster"},
+        "create_cluster": {"featurize", "terminate_cluster"},
+        "featurize": {"fit_pca", "transform_pca"},
+        "fit_pca": {"transform_pca"},
+        "transform_pca": {"validate"},
+        "validate": {"report"},
+        "report": {"publish", "terminate_cluster"},
+        "publish": set(),
+        "terminate_cluster": set(),
+    }
+
+
+def test_the_graph_names_the_providers_operators(dag: Any) -> None:
+    names = {task.task_id: task.operator_name for task in dag.tasks}
+    assert names["wait_for_drop"] == "S3KeySensor"
+    assert names["create_cluster"] == "EmrCreateJobFlow"
+    assert {names[stage.name] for stage in STAGES} == {"EmrAddSteps"}
+    assert names["terminate_cluster"] == "EmrTerminateJobFlow"
 
 
 def test_the_cluster_is_set_up_and_torn_down(dag: Any) -> None:
@@ -104,10 +129,9 @@ def test_parsing_loads_nothing_heavy() -> None:
     """Airflow parses the file every half minute, and again in the process of each task."""
     code = (
         "import sys; from airflow.sdk import DAG; before = set(sys.modules); import fruits_features;"
-        "print(sorted({name.split('.')[0] for name in set(sys.modules) - before} & {*sys.argv[1:]}));"
-        "print([name for name in set(sys.modules) - before if name.startswith('airflow.providers.amazon')])"
+        "print(sorted({name.split('.')[0] for name in set(sys.modules) - before} & {*sys.argv[1:]}))"
     )
-    heavy = ("boto3", "botocore", "aiobotocore", "deltalake", "pyarrow", "obstore", "numpy", "pandas", "pyspark")
+    heavy = ("deltalake", "pyarrow", "obstore", "numpy", "pandas", "pyspark")
     paths = os.pathsep.join(str(contents.ROOT / name) for name in ("dags", "plugins"))
     done = subprocess.run(
         [sys.executable, "-c", code, *heavy],
@@ -116,7 +140,7 @@ def test_parsing_loads_nothing_heavy() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines()[-2:] == ["[]", "[]"]
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_stage_is_not_repeated_at_the_price_of_a_cluster(dag: Any) -> None:

@@ -46,7 +46,7 @@ def test_every_line_has_its_reason() -> None:
 
 
 def test_a_step_says_every_line_as_conf() -> None:
-    words = spark_conf.words()
+    words = spark_conf.step_arguments()
     assert words[::2] == ["--conf"] * len(STEP)
     assert dict(word.split("=", 1) for word in words[1::2]) == STEP
 

@@ -25,7 +25,7 @@ def test_the_step_submits_the_stages_script_with_the_package_of_the_release(stag
     args = made["HadoopJarStep"]["Args"]
     assert args[:3] == ["spark-submit", "--deploy-mode", "client"]
     package = args.index("--py-files")
-    assert args[3:package] == spark_conf.words()
+    assert args[3:package] == spark_conf.step_arguments()
     assert args[package : package + 3] == ["--py-files", "s3://photos/code/v2/fruits.zip", f"s3://photos/code/v2/{stage.name}.py"]
 
 
