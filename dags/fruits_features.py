@@ -16,14 +16,16 @@ cluster down whatever happened.
 **If it fails**: the red task's log ends with the last lines that the step printed, or with the findings of `validate`. A run
 with a failed stage or a red finding publishes nothing: mend the cause and trigger the same drop again. A `publish` that broke
 off is made whole by clearing it. A drop that does not come in the waiting time, or that
-holds nothing new, ends as skipped, without a cluster.
+holds nothing new, ends as skipped, without a cluster. A run that is marked as failed while it is going on takes its cluster
+down, publishes nothing, and ends as failed by `fail_if_aborted`.
 """
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Param, chain, dag, get_current_context, task
+from airflow.sdk import Param, chain, dag, get_current_context, task, teardown
 
+from fruits_airflow.aborts import check_not_aborted, record_skip
 from fruits_airflow.assets import FEATURES
 from fruits_airflow.emr.operators import CreateClusterOperator, StageOperator, TerminateClusterOperator, WaitForDropSensor
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
@@ -51,7 +53,7 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') }}"
 def fruits_features() -> None:
     """Wire the tasks."""
 
-    @task(retries=2, retry_delay=timedelta(seconds=30))
+    @task(retries=2, retry_delay=timedelta(seconds=30), on_skipped_callback=record_skip)
     def plan_batch(drop: str) -> dict[str, Any]:
         """List the drop, subtract what is known, decide on fit or transform and on the cluster."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -80,7 +82,15 @@ def fruits_features() -> None:
 
         return publish_run(S3Hook().conn, Settings.load(), FeaturesRunParams(**plan["params"]))
 
-    wait_for_drop = WaitForDropSensor(task_id="wait_for_drop", drop=DROP)
+    # A teardown, because marking a run as failed skips all other tasks. Not after publish, which stays a leaf and so decides
+    # alone whether any other run failed.
+    @teardown(on_failure_fail_dagrun=True)
+    @task(retries=2, retry_delay=timedelta(seconds=30))
+    def fail_if_aborted() -> None:
+        """Fail a run that was marked as failed; Airflow would call it a success once the cluster is gone."""
+        check_not_aborted(get_current_context(), result="publish", may_skip=["wait_for_drop", "plan_batch"])
+
+    wait_for_drop = WaitForDropSensor(task_id="wait_for_drop", drop=DROP, on_skipped_callback=record_skip)
     plan = plan_batch(DROP)
     create_cluster = CreateClusterOperator(task_id="create_cluster", plan=plan).as_setup()
     featurize = StageOperator(stage=FEATURIZE, plan=plan, job_flow_id=CLUSTER)
@@ -102,6 +112,7 @@ def fruits_features() -> None:
     chain(wait_for_drop, plan, create_cluster, featurize, fit_pca, transform_pca, validate, report)
     chain(featurize, transform_pca)
     chain(report, [terminate_cluster, published])
+    chain(terminate_cluster, fail_if_aborted())
 
 
 fruits_features()
