@@ -225,7 +225,7 @@ def idle_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"]})
     (tmp_path / "conf").mkdir()
     request = cluster_request(AutoTerminationPolicy={"IdleTimeout": 0.3})
-    return Cluster(request, state=tmp_path / "state", spark_conf=tmp_path / "conf", region="r", logs=LogStore())
+    return Cluster(request, folder=tmp_path / "state", spark_conf=tmp_path / "conf", region="r", logs=LogStore())
 
 
 def test_idle_cluster_ends_by_itself(idle_cluster: Cluster) -> None:

@@ -13,7 +13,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from local.emr.operations import PAGE_SIZE
+from local.emr.model import PAGE_SIZE
 from tests.local.emr.emr_client import Service, bash, cluster_request, wait_for_end, wait_for_step
 
 pytestmark = pytest.mark.slow
@@ -248,7 +248,7 @@ def test_a_local_service_answers_to_local_names_on_one_address(service: Service)
     status, _ = send(service, "ElasticMapReduce.ListClusters", {}, Host="evil.example")
     assert status == 400
     with urllib.request.urlopen(service.url) as answer:
-        assert json.load(answer)["stand_in"] is True
+        assert json.load(answer)["emulator"] is True
     port = int(service.url.rsplit(":", 1)[1])
     with pytest.raises(ConnectionRefusedError):  # all of 127.0.0.0/8 is this machine
         socket.create_connection(("127.0.0.2", port))
