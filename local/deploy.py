@@ -6,10 +6,10 @@ It must not know how a run is started or followed.
 import json
 import os
 
+from local import REPO
 from local.client.run import Place
-from local.client.screen import open_console
+from local.console import open_console
 from local.stack.services import Services
-from local.stack.state import REPO
 from release.upload import upload_release
 
 OUT = REPO / "out"

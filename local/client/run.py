@@ -19,8 +19,9 @@ from local.client import results
 from local.client import synthetic_photos as synthetic
 from local.client.airflow_api import AirflowApi, AirflowRefused, DagRun
 from local.client.live_log import LiveLog
-from local.client.screen import TAIL_LINES, open_console, open_screen
+from local.client.screen import TAIL_LINES, open_screen
 from local.client.upload import upload_drop
+from local.console import open_console
 
 DAG = "fruits_features"
 PARSE_LIMIT_S = 180

@@ -3,7 +3,6 @@
 It must not ask anybody for anything: it is handed what to show.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -91,8 +90,3 @@ def open_screen(console: Console) -> Iterator[Screen]:
         return
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         yield LiveScreen(live)
-
-
-def open_console() -> Console:
-    """Return the console for results; a pipe gets whole lines."""
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 400)

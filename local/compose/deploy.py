@@ -14,9 +14,9 @@ import boto3
 from botocore.exceptions import ClientError
 
 from fruits_airflow.settings import EU_REGIONS
+from local import REPO
 from local.compose import EMR_STATE
 from local.stack.airflow import USER
-from local.stack.state import REPO
 from release.upload import upload_release
 
 STACK = "fruits-storage"

@@ -6,9 +6,10 @@ It must not know where S3 is but by AWS_ENDPOINT_URL_S3.
 import os
 import sys
 
+from local import REPO
 from local.compose import EMR_STATE
 from local.stack import spark
-from local.stack.state import REPO, Places
+from local.stack.state import Places
 
 PORT = 8344
 

@@ -9,8 +9,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from local import REPO
 from local.console import say
-from local.stack.state import REPO, Places, Secrets
+from local.stack.state import Places, Secrets
 
 USER = "admin"
 # serve-logs would open a port on all interfaces; with everything on one machine the API server reads the files itself
@@ -30,6 +31,8 @@ PRELOADED = (
     "airflow.dag_processing.bundles.local",
     "airflow.providers.standard.decorators.python",
     "airflow.providers.amazon.aws.hooks.s3",
+    "airflow.providers.amazon.aws.operators.emr",
+    "airflow.providers.amazon.aws.sensors.s3",
     "airflow.providers.amazon.aws.triggers.emr",
     "airflow.providers.amazon.aws.triggers.s3",
 )

@@ -4,8 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+from local import REPO
 from local.stack import spark
-from local.stack.state import REPO, Places, Record
+from local.stack.state import Places, Record
 
 BUCKET = "fruits-local"
 REGION = "eu-north-1"

@@ -5,9 +5,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local import REPO
 from local.stack import airflow, ports, yarn
 from local.stack.environment import BUCKET
-from local.stack.state import REPO, Places, Record
+from local.stack.state import Places, Record
 
 PREFERRED_PORTS = {
     "s3": 8333,

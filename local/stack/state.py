@@ -11,7 +11,8 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
+from local import REPO
+
 SOCKET_PATH_LIMIT = 90  # the kernel takes 107 bytes; supervisor first binds the path with ".<pid>" added
 
 

@@ -13,11 +13,11 @@ import pytest
 
 from fruits_airflow.tables import Table
 from fruits_contract import layout
+from local import REPO
 from local.client.airflow_api import AirflowApi, DagRun
 from local.client.upload import upload_drop
 from local.compose import env
 from local.stack import ports
-from local.stack.state import REPO
 from tests.compose import engine
 
 DAG = "fruits_features"

@@ -12,7 +12,7 @@ from boto3.s3.transfer import TransferConfig
 from fruits.engines import open_engine
 from fruits.vision import decode
 from fruits_contract import layout
-from local.stack.state import REPO
+from local import REPO
 from release.extractor import Extractor
 from tests.compose.composed import DAG, SERVICES, Composed
 from tests.e2e.embedded_stack import arrange

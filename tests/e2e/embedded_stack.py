@@ -14,11 +14,12 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from fruits_airflow.tables import Table
 from fruits_contract import layout
+from local import REPO
 from local.client.airflow_api import AirflowApi, DagRun
 from local.client.synthetic_photos import draw
 from local.client.upload import upload_drop
 from local.stack import airflow, services
-from local.stack.state import REPO, Places
+from local.stack.state import Places
 from release.upload import upload_release
 
 DAG = "fruits_features"

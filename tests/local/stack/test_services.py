@@ -13,8 +13,9 @@ import httpx
 import psutil
 import pytest
 
+from local import REPO
 from local.stack import environment, ports, programs, services, supervision
-from local.stack.state import REPO, Places
+from local.stack.state import Places
 
 pytestmark = pytest.mark.slow
 

@@ -21,10 +21,11 @@ import pytest
 
 from fruits_contract import layout
 from fruits_contract.params import RunParams
+from local import REPO
 from local.client import synthetic_photos
 from local.client.upload import upload_drop
 from local.stack import environment, programs, readiness, spark, supervision, yarn
-from local.stack.state import REPO, Places, Record, Secrets
+from local.stack.state import Places, Record, Secrets
 from release import contents
 from release.extractor import Extractor
 from release.upload import ReleaseCard
