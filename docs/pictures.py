@@ -19,12 +19,12 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from fruits_contract import layout
+from local import AIRFLOW_USER
 from local.client import results
 from local.client.run import DAG, run
-from local.deploy import publish
+from local.deploy import deploy
 from local.stack import services
-from local.stack.services import Services
-from local.stack.state import Places
+from local.stack.stack import Stack
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--drop", default=DROP, metavar="NAME", help="name that the pictures show (default: %(default)s)")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, _own_services(Path(scratch)) as running:
-        failed = run(publish(running), images=words.images, drop=words.drop, params={"mode": "fit"})
+        failed = run(deploy(running), images=words.images, drop=words.drop, params={"mode": "fit"})
         if failed:
             return failed
         PICTURES.mkdir(exist_ok=True)
@@ -63,8 +63,8 @@ def main() -> int:
 
 
 @contextmanager
-def _own_services(scratch: Path) -> Iterator[Services]:
-    with services.session(Places(Places.default().cache, scratch / "state")) as running:
+def _own_services(scratch: Path) -> Iterator[Stack]:
+    with services.session(Stack.load(scratch / "state")) as running:
         yield running
 
 
@@ -81,14 +81,16 @@ def _browser() -> Iterator[Browser]:
         browser.close()
 
 
-def _log_in(browser: Browser, running: Services) -> BrowserContext:
-    context = browser.new_context(base_url=running.airflow_url, reduced_motion="reduce", viewport={"width": 1400, "height": 1000})
+def _log_in(browser: Browser, running: Stack) -> BrowserContext:
+    context = browser.new_context(
+        base_url=running.url("airflow"), reduced_motion="reduce", viewport={"width": 1400, "height": 1000}
+    )
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     page = context.new_page()
     page.goto("/")
-    page.get_by_label("Username").fill(running.airflow_user)
-    page.get_by_label("Password").fill(running.airflow_password)
+    page.get_by_label("Username").fill(AIRFLOW_USER)
+    page.get_by_label("Password").fill(running.secrets.airflow_password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
     return context

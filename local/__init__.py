@@ -3,3 +3,5 @@
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
+CACHE = REPO / ".fruits" / "cache"  # what can be fetched or built again
+AIRFLOW_USER = "admin"

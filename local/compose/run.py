@@ -1,20 +1,14 @@
-"""A run through docker-compose's services: `make compose-run IMAGES=folder`, in a container beside them.
-
-It must not know how the services are started.
-"""
+"""A run through docker-compose's services: `make compose-run IMAGES=folder`, in a container beside them."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from local import interrupts
+from local import AIRFLOW_USER, interrupts
 from local.client import options
 from local.client.run import Place, run
 from local.compose import EMR_STATE
-from local.stack.airflow import USER
-
-INTERRUPTED = 130
 
 
 def main() -> int:
@@ -29,7 +23,7 @@ def main() -> int:
         bucket=os.environ["BUCKET"],
         airflow_url="http://airflow-api-server:8080",
         shown_url=f"http://127.0.0.1:{os.environ['AIRFLOW_PORT']}",
-        airflow_user=USER,
+        airflow_user=AIRFLOW_USER,
         airflow_password=os.environ["AIRFLOW_PASSWORD"],
         emr_folder=EMR_STATE / "emr",
         out=asked.out,
@@ -39,7 +33,7 @@ def main() -> int:
             return run(place, images=asked.images, drop=asked.drop, params=asked.params)
     except KeyboardInterrupt:
         print("Interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return interrupts.EXIT_CODE
 
 
 if __name__ == "__main__":
