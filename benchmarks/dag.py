@@ -19,13 +19,13 @@ import tenacity
 from benchmarks.measuring import Figures, Outcome, Samples, alternate, main, parser, versions
 from benchmarks.rig import CannotMeasure
 from fruits_contract import layout
+from local import AIRFLOW_USER
 from local.client import synthetic_photos
 from local.client.airflow_api import AirflowApi
 from local.client.upload import upload_drop
-from local.deploy import publish
+from local.deploy import deploy as deploy_release
 from local.stack import services
-from local.stack.services import Services
-from local.stack.state import Places
+from local.stack.stack import Stack
 
 DAG = "fruits_features"
 PHOTOS_PER_VARIETY = 8
@@ -35,24 +35,24 @@ UNITS = dict.fromkeys(("DAG run", "steps", "bootstrap actions", "the rest", "par
 
 
 @contextmanager
-def open_stack() -> Iterator[Services]:
+def open_stack() -> Iterator[Stack]:
     """Have the whole embedded default up, with a state folder that is deleted afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="fruits-bench-", ignore_cleanup_errors=True) as state,
-        services.session(Places(Places.default().cache, Path(state))) as running,
+        services.session(Stack.load(Path(state))) as running,
     ):
         os.environ.update(running.env)  # boto3 and obstore take everything from there
         yield running
 
 
-def deploy(running: Services, api: AirflowApi) -> None:
+def deploy(running: Stack, api: AirflowApi) -> None:
     """Publish the code, write the settings, and wait until the DAG has been parsed."""
-    publish(running)
+    deploy_release(running)
     _until(lambda: api.has_dag(DAG), limit_s=PARSE_LIMIT_S, what=f"Airflow has not parsed {DAG}")
     api.unpause(DAG)
 
 
-def run_dag(running: Services, api: AirflowApi, photos: Path) -> Samples:
+def run_dag(running: Stack, api: AirflowApi, photos: Path) -> Samples:
     """Run the DAG on a new drop, all five stages, and split its time."""
     drop = f"bench-{time.monotonic_ns()}"
     upload_drop(photos, bucket=running.bucket, drop=drop)
@@ -61,7 +61,7 @@ def run_dag(running: Services, api: AirflowApi, photos: Path) -> Samples:
     _until(lambda: api.dag_run(DAG, run, order=order).is_over, limit_s=RUN_LIMIT_S, what=f"the run {run} did not end")
     dag_run = api._ask("GET", f"/dags/{DAG}/dagRuns/{run}")
     if dag_run["state"] != "success":
-        raise CannotMeasure(f"DAG run {run} ended as {dag_run['state']}; see {running.places.logs}")
+        raise CannotMeasure(f"DAG run {run} ended as {dag_run['state']}; see {running.logs}")
     begin, end = (datetime.fromisoformat(dag_run[name]) for name in ("queued_at", "end_date"))
     emr = boto3.client("emr")
     clusters = emr.list_clusters()["Clusters"]
@@ -94,7 +94,7 @@ def parse(api: AirflowApi, dag: str) -> Samples:
 def measure(arguments: argparse.Namespace) -> Outcome:
     """Parse while nothing else runs, then run the DAG several times."""
     with open_stack() as running, tempfile.TemporaryDirectory() as folder:
-        api = AirflowApi(running.airflow_url, user=running.airflow_user, password=running.airflow_password)
+        api = AirflowApi(running.url("airflow"), user=AIRFLOW_USER, password=running.secrets.airflow_password)
         deploy(running, api)
         files = {Path(item["fileloc"]).name: item["dag_id"] for item in api._ask("GET", "/dags?exclude_stale=true")["dags"]}
         # the round before those that count writes the .pyc files
