@@ -59,7 +59,7 @@ def run_dag(running: Stack, api: AirflowApi, photos: Path) -> Samples:
     run = api.trigger(DAG, {"drop": drop, "mode": "fit"})
     order = api.task_order(DAG)
     _until(lambda: api.dag_run(DAG, run, order=order).is_over, limit_s=RUN_LIMIT_S, what=f"the run {run} did not end")
-    dag_run = api._ask("GET", f"/dags/{DAG}/dagRuns/{run}")
+    dag_run = api.request("GET", f"/dags/{DAG}/dagRuns/{run}")
     if dag_run["state"] != "success":
         raise CannotMeasure(f"DAG run {run} ended as {dag_run['state']}; see {running.logs}")
     begin, end = (datetime.fromisoformat(dag_run[name]) for name in ("queued_at", "end_date"))
@@ -83,12 +83,12 @@ def split(dag_run_s: float, cluster: Mapping[str, Any], steps: Sequence[Mapping[
 
 def parse(api: AirflowApi, dag: str) -> Samples:
     """Let the dag processor parse a DAG's file once more, and return the seconds that it reports."""
-    details = api._ask("GET", f"/dags/{dag}/details")
-    api._ask("PUT", f"/parseDagFile/{details['file_token']}")
+    details = api.request("GET", f"/dags/{dag}/details")
+    api.request("PUT", f"/parseDagFile/{details['file_token']}")
     before = details["last_parsed_time"]
-    is_parsed = lambda: api._ask("GET", f"/dags/{dag}")["last_parsed_time"] != before  # noqa: E731
+    is_parsed = lambda: api.request("GET", f"/dags/{dag}")["last_parsed_time"] != before  # noqa: E731
     _until(is_parsed, limit_s=PARSE_LIMIT_S, what=f"Airflow has not parsed {dag} again")
-    return {"parse": api._ask("GET", f"/dags/{dag}")["last_parse_duration"]}
+    return {"parse": api.request("GET", f"/dags/{dag}")["last_parse_duration"]}
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
@@ -96,7 +96,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
     with open_stack() as running, tempfile.TemporaryDirectory() as folder:
         api = AirflowApi(running.url("airflow"), user=AIRFLOW_USER, password=running.secrets.airflow_password)
         deploy(running, api)
-        files = {Path(item["fileloc"]).name: item["dag_id"] for item in api._ask("GET", "/dags?exclude_stale=true")["dags"]}
+        files = {Path(item["fileloc"]).name: item["dag_id"] for item in api.request("GET", "/dags?exclude_stale=true")["dags"]}
         # the round before those that count writes the .pyc files
         alternate({name: partial(parse, api, dag) for name, dag in files.items()}, repetitions=1)
         figures = alternate({name: partial(parse, api, dag) for name, dag in files.items()}, repetitions=arguments.repetitions)

@@ -92,19 +92,25 @@ def _env(arguments: argparse.Namespace, stack: Stack) -> int:
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     # what these import is only needed here
     from local.client.airflow_api import AirflowRefused
-    from local.client.run import run
+    from local.client.run import CONNECTION_LOST, run
     from local.deploy import deploy
     from release import contents, extractor, weights, wheelhouse
 
     expected = (contents.MissingSource, wheelhouse.WheelsMissing, weights.WrongWeights, extractor.BadExport, AirflowRefused)
+    request = options.request(arguments)
     with services.session(stack) as running:
         try:
-            place = deploy(running, tensorflow=arguments.params.get("engine") == "tensorflow")
+            place = deploy(running, tensorflow=request.params.get("engine") == "tensorflow")
+            return run(place, request)
         except expected as error:
             say(str(error))
-            return FAILED
-        code: int = run(place, images=arguments.images, drop=arguments.drop, params=arguments.params)
-        return code
+        except CONNECTION_LOST as error:
+            say(f"A service does not answer any more: {error}")
+            for row in services.status(running):
+                if row.state != "running":
+                    say(f"{row.program} is {row.state}; its log is {row.log}")
+            say("Read the logs for the reason, then repeat the command: uploaded photos are not sent again")
+    return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -173,7 +173,7 @@ def test_down_and_up_again_keep_photos_results_and_history(composed: Composed, f
 
 
 def test_the_daily_run_is_on_the_schedule(composed: Composed, first) -> None:
-    known = composed.api._ask("GET", f"/dags/{DAG}/details")
+    known = composed.api.request("GET", f"/dags/{DAG}/details")
     assert known["timetable_summary"] == "0 3 * * *"
     assert known["is_paused"] is False
     assert known["next_dagrun_run_after"]

@@ -92,7 +92,7 @@ class Stack:
         return Ended(self.api.dag_run(dag, dag_run_id, order=order), layout.run_name(dag_run_id), self)
 
     def pause(self, dag: str, *, is_paused: bool) -> None:
-        self.api._ask("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
+        self.api.request("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
 
     def next_run(self, dag: str) -> str:
         """Wait until the scheduler has made a run of the DAG, and return its id."""
@@ -100,7 +100,7 @@ class Stack:
         return str(self._runs(dag)[0]["dag_run_id"])
 
     def _runs(self, dag: str) -> list[dict[str, Any]]:
-        return list(self.api._ask("GET", f"/dags/{dag}/dagRuns")["dag_runs"])
+        return list(self.api.request("GET", f"/dags/{dag}/dagRuns")["dag_runs"])
 
     def read(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()

@@ -141,7 +141,7 @@ def test_a_run_started_from_the_form_becomes_a_success(stack: Stack, form, page,
     ended = stack.wait(DAG, run_id)
 
     assert ended.state == "success"
-    run = stack.api._ask("GET", f"/dags/{DAG}/dagRuns/{run_id}")
+    run = stack.api.request("GET", f"/dags/{DAG}/dagRuns/{run_id}")
     assert run["conf"] == {spec.name: spec.default for spec in TRIGGER} | {"drop": DROP}
     assert run["triggering_user_name"] == AIRFLOW_USER
     assert ended.manifest("featurize")["rows_in"] == PHOTOS_PER_VARIETY * len(photos)
