@@ -15,11 +15,12 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
+from local import AIRFLOW_USER, REPO
 from local.client.airflow_api import AirflowApi, DagRun
 from local.client.synthetic_photos import draw
 from local.client.upload import upload_drop
 from local.stack import airflow, services
-from local.stack.state import REPO, Places
+from local.stack.stack import Stack as Services
 from release.upload import upload_release
 
 DAG = "fruits_features"
@@ -55,12 +56,12 @@ class Ended:
 class Stack:
     """The running services, in the words of the tests."""
 
-    def __init__(self, running: services.Services) -> None:
+    def __init__(self, running: Services) -> None:
         self.services = running
         self.bucket = running.bucket
         self.s3 = boto3.client("s3")
         self.emr = boto3.client("emr")
-        self.api = AirflowApi(running.airflow_url, user=running.airflow_user, password=running.airflow_password)
+        self.api = AirflowApi(running.url("airflow"), user=AIRFLOW_USER, password=running.secrets.airflow_password)
         self.release = upload_release(self.bucket, say=print).release
         self.deploy()
         self._until(lambda: self.api.has_dag(DAG) and self.api.has_dag(EVERY_MINUTE), limit_s=180)
@@ -72,7 +73,7 @@ class Stack:
             "bucket": self.bucket,
             "region": "eu-north-1",
             "release": self.release,
-            "node_python": str(self.services.places.node),
+            "node_python": str(self.services.node),
             "wait_for_drop_s": 30,
             "poll_s": 1,
         }
@@ -92,7 +93,7 @@ class Stack:
         return Ended(self.api.dag_run(dag, dag_run_id, order=order), layout.run_name(dag_run_id), self)
 
     def pause(self, dag: str, *, is_paused: bool) -> None:
-        self.api._ask("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
+        self.api.request("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
 
     def next_run(self, dag: str) -> str:
         """Wait until the scheduler has made a run of the DAG, and return its id."""
@@ -100,7 +101,7 @@ class Stack:
         return str(self._runs(dag)[0]["dag_run_id"])
 
     def _runs(self, dag: str) -> list[dict[str, Any]]:
-        return list(self.api._ask("GET", f"/dags/{dag}/dagRuns")["dag_runs"])
+        return list(self.api.request("GET", f"/dags/{dag}/dagRuns")["dag_runs"])
 
     def read(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
@@ -144,10 +145,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
     patch = pytest.MonkeyPatch()
     settings = airflow.settings
-    patch.setattr(airflow, "settings", lambda *a, **k: {**settings(*a, **k), "AIRFLOW__CORE__DAGS_FOLDER": str(dags)})
+    patch.setattr(airflow, "settings", lambda stack: settings(stack) | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)})
     environment = dict(os.environ)
     try:
-        with services.session(Places(REPO / ".fruits" / "cache", state)) as running:
+        with services.session(Services.load(state)) as running:
             os.environ.update(running.env)
             boto3.setup_default_session()  # the one of earlier tests keeps their keys
             yield Stack(running)
