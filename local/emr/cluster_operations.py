@@ -19,7 +19,7 @@ def answer_cluster(cluster: Cluster, operation: str, request: JsonObject) -> Jso
             return {"Step": step.to_api()}
         case "ListSteps":
             ids, states = request.get("StepIds", []), request.get("StepStates", [])
-            steps = [step for step in cluster.steps if step.id in (ids or [step.id]) and step.state in (states or [step.state])]
+            steps = [step for step in cluster.steps if (not ids or step.id in ids) and (not states or step.state in states)]
             if not ids and not states:  # EMR lists the newest first, but filtered steps in the order of submission
                 steps.reverse()
             return make_page("Steps", [step.to_api() for step in steps], request)
