@@ -26,13 +26,9 @@ def answer_cluster(cluster: Cluster, operation: str, request: JsonObject) -> Jso
         case "ListInstances":
             return make_page("Instances", cluster.instances.describe_instances(_status(cluster), request), request)
         case "ListInstanceGroups" if cluster.instances.is_fleet:
-            raise invalid_request(
-                "The cluster has fleets; use ListInstanceFleets", "API_DOES_NOT_SUPPORT_INSTANCE_FLEET_CLUSTERS"
-            )
+            raise invalid_request("Cluster has fleets; use ListInstanceFleets.", "API_DOES_NOT_SUPPORT_INSTANCE_FLEET_CLUSTERS")
         case "ListInstanceFleets" if not cluster.instances.is_fleet:
-            raise invalid_request(
-                "The cluster has groups; use ListInstanceGroups", "API_DOES_NOT_SUPPORT_INSTANCE_GROUP_CLUSTERS"
-            )
+            raise invalid_request("Cluster has groups; use ListInstanceGroups.", "API_DOES_NOT_SUPPORT_INSTANCE_GROUP_CLUSTERS")
         case "ListInstanceGroups" | "ListInstanceFleets":
             name = operation.removeprefix("List")
             return make_page(name, cluster.instances.describe_groups(_status(cluster)), request)
