@@ -92,7 +92,7 @@ def parameters() -> str:
         "What a step cannot say is in the request for the cluster:",
         _lines(line for lines in spark_conf.CLUSTER.values() for line in lines),
         "And left as it is, on purpose:",
-        _lines(spark_conf.LEFT),
+        _lines(spark_conf.KEPT_DEFAULTS),
     )
 
 
