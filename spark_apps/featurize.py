@@ -14,8 +14,6 @@ from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE
 
-_REJECTS = pa.schema([(name, pa.string()) for name in columns.REJECTS])
-
 
 def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
@@ -41,10 +39,11 @@ def main(argv: list[str]) -> None:
     storage.delete_folder(folder, but=[file.key for file in features])
 
     rejects = [row for each in done for row in each.rejects]
+    schema = columns.arrow_schema(columns.REJECTS)
     rejected = storage.write_parquet(
         f"{layout.rejects_part(params.drop, params.run)}part-00000.parquet",
-        pa.Table.from_pylist(rejects, schema=_REJECTS).to_batches(),
-        _REJECTS,
+        pa.Table.from_pylist(rejects, schema=schema).to_batches(),
+        schema,
     )
     run.leave(
         rows_in=len(sizes),

@@ -22,7 +22,7 @@ from pyspark import Broadcast, SparkContext, TaskContext
 
 from fruits import engine_trial
 from fruits.engine_trial import Trial
-from fruits.engines import FEATURES, Engine, engine_name, open_engine
+from fruits.engines import FEATURE_COUNT, Engine, engine_name, open_engine
 from fruits.errors import UnreadableImage
 from fruits.photo_list import Part, Photo, read_photos
 from fruits.storage import Storage
@@ -38,8 +38,7 @@ ROWS_OUT = 3072  # rows of one Arrow batch and row group: 16 MB, which fit_pca r
 T = TypeVar("T")
 R = TypeVar("R")
 
-_ARROW = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
-SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in columns.FEATURES.items()])
+SCHEMA = columns.arrow_schema(columns.FEATURES)
 
 
 @dataclass(frozen=True)
@@ -74,34 +73,26 @@ class Done:
 
 
 def choose_engine(context: SparkContext, sample: Callable[[], list[Photo]], *, bucket: str, extractor: Extractor) -> Choice:
-    """Return the engine that was asked for; `auto` and reduced precision are first tried on photos of the batch, on a worker.
+    """Return the requested engine; for `auto`, the fastest by a trial on photos of the batch, on a worker.
 
     One worker decides for all, so that a run's features come from one engine even where the nodes' CPUs differ.
-
-    Raises
-    ------
-    EngineUnusable
-        When the engine that was asked for does not pass the trial.
     """
-    asked = extractor.engine
-    if asked != "auto" and asked not in engine_trial.REDUCED_PRECISION:
-        return Choice(extractor, engine_name(asked), "asked for", ())
+    if extractor.engine != "auto":
+        return Choice(extractor, engine_name(extractor.engine), "requested", ())
     photos = sample()
 
     def on_worker(_: Any) -> list[Trial]:
-        def opened(name: str) -> Engine:
-            return open_engine(name, extractor.model.value)
-
         read = _reader(S3Store(bucket))
         images = []
         for photo in photos:
             with contextlib.suppress(UnreadableImage):
                 images.append(decode(read(photo)[0])[0])
-        candidates = engine_trial.CANDIDATES if asked == "auto" else (asked,)
-        return engine_trial.try_engines(candidates, np.array(images), open_engine=opened)
+        return engine_trial.try_engines(
+            engine_trial.CANDIDATES, np.array(images), open_engine=lambda name: open_engine(name, extractor.model.value)
+        )
 
-    trials = tuple(context.parallelize([asked], 1).map(on_worker).first())
-    chosen, why = engine_trial.choose(trials, asked=asked)
+    trials = tuple(context.parallelize([0], 1).map(on_worker).first())
+    chosen, why = engine_trial.choose(trials)
     return Choice(replace(extractor, engine=chosen.engine), chosen.name, why, trials)
 
 
@@ -147,7 +138,7 @@ def features_of(
     """
     image = np.empty((engine.batch_images, SIZE_PX, SIZE_PX, 3), np.float32)
     rows: list[dict[str, Any]] = []
-    features = np.empty((ROWS_OUT, FEATURES), np.float32)
+    features = np.empty((ROWS_OUT, FEATURE_COUNT), np.float32)
     waiting = 0  # decoded images at the start of `image`, those of the last rows
     progress = _Progress()
 
@@ -220,7 +211,7 @@ def _reader(store: S3Store) -> Callable[[Photo], tuple[bytes, str]]:
 
 
 def _to_arrow(rows: list[dict[str, Any]], features: np.ndarray) -> pa.RecordBatch:
-    offsets = np.arange(0, features.size + 1, FEATURES, dtype=np.int32)
+    offsets = np.arange(0, features.size + 1, FEATURE_COUNT, dtype=np.int32)
     arrays = [
         pa.ListArray.from_arrays(pa.array(offsets), pa.array(features.reshape(-1)))
         if name == "features"

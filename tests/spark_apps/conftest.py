@@ -162,8 +162,7 @@ def run(
         {"path": key, "etag": etags[key], "size_bytes": len(photos[key]), "label": layout.variety_of(key), "contributor": ""}
         for key in photos
     ]
-    kinds = {"string": pa.string(), "bigint": pa.int64()}
-    table = pa.Table.from_pylist(batch, schema=pa.schema([(name, kinds[kind]) for name, kind in columns.BATCH.items()]))
+    table = pa.Table.from_pylist(batch, schema=columns.arrow_schema(columns.BATCH))
     pq.write_table(table, content := io.BytesIO())
     put(layout.batch(params.run), content.getvalue())
     put(layout.retained(params.run), b"[]")
