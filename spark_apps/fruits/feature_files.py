@@ -16,7 +16,7 @@ from fruits.engines import FEATURE_COUNT
 from fruits.storage import Storage
 from fruits_contract import columns, layout
 
-CHUNK_ROWS = 3072  # rows handed on at a time: 16 MB, a row group of featurize
+CHUNK_ROWS = 3072  # rows handed on at a time: 16 MB
 # Files that a Delta commit rewrote carry other Arrow types (string_view), for which there are no kernels.
 _SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in ("path", "label", "extractor", "features")})
 
