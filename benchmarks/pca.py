@@ -14,7 +14,7 @@ from benchmarks import children, rig
 from benchmarks.contenders.fit_pca import EXTRACTOR
 from benchmarks.measuring import Figures, Outcome, Ratio, main, parser, ratio
 from benchmarks.rig import BUCKET, CORES, Rig
-from fruits.engines import FEATURES
+from fruits.engines import FEATURE_COUNT
 from fruits.features import ROWS_OUT
 from fruits.photo_list import tasks_for
 from fruits.storage import write_row_groups
@@ -53,19 +53,19 @@ def blocks(rows: int, *, seed: int = 0) -> Iterator[np.ndarray]:
     The directions are random. A third of the features is cut at 0, of real ones two fifths are 0, which spares MLlib work.
     """
     random = np.random.default_rng(seed)
-    directions, _ = np.linalg.qr(random.standard_normal((FEATURES, FEATURES)))
+    directions, _ = np.linalg.qr(random.standard_normal((FEATURE_COUNT, FEATURE_COUNT)))
     spread = (directions * np.sqrt(_power_law(VARIANCES))).T.astype(np.float32)
     mean = random.permutation(_power_law(MEANS)).astype(np.float32)
     rows_per_file = -(-rows // tasks_for(rows, 0, cores=CORES))
     for start in range(0, rows, rows_per_file):
         count = min(rows_per_file, rows - start)
-        block = random.standard_normal((count, FEATURES), dtype=np.float32) @ spread + mean
+        block = random.standard_normal((count, FEATURE_COUNT), dtype=np.float32) @ spread + mean
         yield np.clip(block, 0, MOST, out=block)
 
 
 def _power_law(known: dict[int, float]) -> np.ndarray:
     """Return one value per feature, from those that are known."""
-    numbers = np.arange(1, FEATURES + 1)
+    numbers = np.arange(1, FEATURE_COUNT + 1)
     return np.exp(np.interp(np.log(numbers), np.log(list(known)), np.log(list(known.values()))))
 
 
@@ -74,7 +74,7 @@ def put_features(opened: Rig, rows: int) -> str:
     folder = f"features/{rows}/"
     for number, block in enumerate(blocks(rows)):
         flat = pa.array(block.reshape(-1))
-        vectors = pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, FEATURES, dtype=np.int32)), flat)
+        vectors = pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, FEATURE_COUNT, dtype=np.int32)), flat)
         columns = {
             "path": [f"raw/bench/drawn/{number}-{row}.jpg" for row in range(len(block))],
             "label": ["drawn"] * len(block),
@@ -91,7 +91,7 @@ def read_rows(opened: Rig, folder: str) -> np.ndarray:
     """Return the features of a folder, float64."""
     keys = sorted(item["path"] for page in obstore.list(opened.store, prefix=folder) for item in page)
     parts = [pq.read_table(io.BytesIO(opened.get(key)))["features"].combine_chunks().flatten().to_numpy() for key in keys]
-    return np.concatenate([part.reshape(-1, FEATURES) for part in parts], dtype=np.float64)
+    return np.concatenate([part.reshape(-1, FEATURE_COUNT) for part in parts], dtype=np.float64)
 
 
 def exactness(opened: Rig, folder: str) -> dict[str, float]:
@@ -127,7 +127,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         code = rig.publish(opened)
         folders = {}
         for rows in sizes:
-            say(f"writing {rows:,} x {FEATURES:,} features")
+            say(f"writing {rows:,} x {FEATURE_COUNT:,} features")
             folders[put_features(opened, rows)] = rows
         script = REPO / "benchmarks" / "contenders" / "fit_pca.py"
         package = layout.uri(BUCKET, layout.package_zip(code.release))
@@ -146,7 +146,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
         figures=figures,
         ratios=ratios(figures, sizes, exact),
         units=UNITS,
-        settings={"sizes": sizes, "features": FEATURES, "spark": CONF},
+        settings={"sizes": sizes, "features": FEATURE_COUNT, "spark": CONF},
         checks={"against NumPy's SVD": exact},
     )
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from daft import DataType, Series, col
 from daft.io import IOConfig, S3Config
 
-from fruits.engines import FEATURES, open_engine
+from fruits.engines import FEATURE_COUNT, open_engine
 from fruits.vision import SIZE_PX, decode
 
 BATCH = 64
@@ -28,17 +28,17 @@ class Extractor:
         self.engine = open_engine("litert", model)
         self.image = np.empty((self.engine.batch_images, SIZE_PX, SIZE_PX, 3), np.float32)
 
-    @daft.method.batch(return_dtype=DataType.fixed_size_list(DataType.float32(), FEATURES), batch_size=BATCH)
+    @daft.method.batch(return_dtype=DataType.fixed_size_list(DataType.float32(), FEATURE_COUNT), batch_size=BATCH)
     def features(self, contents: Series) -> pa.Array:
         """Return one list of features per photo."""
         photos = contents.to_pylist()
-        features = np.empty((len(photos), FEATURES), np.float32)
+        features = np.empty((len(photos), FEATURE_COUNT), np.float32)
         for start in range(0, len(photos), len(self.image)):
             part = photos[start : start + len(self.image)]
             for row, content in enumerate(part):
                 decode(content, out=self.image[row])
             features[start : start + len(part)] = self.engine.features(self.image[: len(part)])
-        return pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), FEATURES)
+        return pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), FEATURE_COUNT)
 
 
 def main(photos: str, model: str, out: str, cores: int) -> None:

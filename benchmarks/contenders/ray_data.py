@@ -15,7 +15,7 @@ import pyarrow.fs
 import ray
 from ray.data.expressions import download
 
-from fruits.engines import FEATURES, open_engine
+from fruits.engines import FEATURE_COUNT, open_engine
 from fruits.vision import SIZE_PX, decode
 
 BATCH = 32
@@ -31,7 +31,7 @@ class Extractor:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Decode in the actor too: decoded images of 600 kB would go through the object store, which is slower."""
         contents = batch["bytes"]
-        features = np.empty((len(contents), FEATURES), np.float32)
+        features = np.empty((len(contents), FEATURE_COUNT), np.float32)
         for start in range(0, len(contents), len(self.image)):
             part = contents[start : start + len(self.image)]
             for row, content in enumerate(part):

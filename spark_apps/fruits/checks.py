@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from fruits.engines import FEATURES
+from fruits.engines import FEATURE_COUNT
 from fruits.saved_pca import PcaCard
 from fruits_contract.manifest import Finding, Manifest
 
@@ -51,7 +51,7 @@ def check_features(features: DataFrame) -> list[Finding]:
     is_bad: Callable[[Column], Column] = lambda x: F.isnan(x) | (F.abs(x) == F.lit(float("inf")))  # noqa: E731
     vector = F.col("features")
     tests = {
-        "dimension": (_size(vector) != FEATURES, f"vectors without {FEATURES} numbers"),
+        "dimension": (_size(vector) != FEATURE_COUNT, f"vectors without {FEATURE_COUNT} numbers"),
         "finite": (F.exists(vector, is_bad), "vectors with NaN or an infinite value"),
         "all_zero": (F.forall(vector, lambda x: x == 0), "vectors of zeros only"),
     }

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fruits.engines import FEATURES
+from fruits.engines import FEATURE_COUNT
 from fruits.storage import Storage
-from fruits_contract import layout
+from fruits_contract import columns, layout
 
-CHUNK_ROWS = 3072  # rows handed on at a time: 16 MB, a row group of featurize
+CHUNK_ROWS = 3072  # rows handed on at a time: 16 MB
 # Files that a Delta commit rewrote carry other Arrow types (string_view), for which there are no kernels.
-_SCHEMA = pa.schema({"path": pa.string(), "label": pa.string(), "extractor": pa.string(), "features": pa.list_(pa.float32())})
+_SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in ("path", "label", "extractor", "features")})
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_features(file: FeatureFile, *, bucket: str, extractor: str) -> Iterator
 
 def vectors_of(rows: pa.RecordBatch) -> np.ndarray:
     """Return the features of `rows`, shape (n, 1280), float32, without copying them."""
-    vectors: np.ndarray = rows["features"].flatten().to_numpy().reshape(len(rows), FEATURES)
+    vectors: np.ndarray = rows["features"].flatten().to_numpy().reshape(len(rows), FEATURE_COUNT)
     return vectors
 
 

@@ -18,8 +18,7 @@ from fruits.storage import Storage
 from fruits_contract import columns
 from fruits_contract.manifest import WrittenFile
 
-_ARROW = {"string": pa.string(), "array<float>": pa.list_(pa.float32())}
-SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in columns.PROJECTED.items()])
+SCHEMA = columns.arrow_schema(columns.PROJECTED)
 
 
 def moments_of(context: SparkContext, files: Sequence[FeatureFile], *, bucket: str, extractor: str) -> Moments:

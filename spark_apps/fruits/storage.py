@@ -18,6 +18,8 @@ from obstore.store import S3Store
 
 from fruits_contract.manifest import WrittenFile
 
+UPLOADS_AT_ONCE = 2  # parts of 5 MB of one file; obstore's own 12 take as much memory as a whole file of features
+
 
 class Storage:
     """The project's bucket."""
@@ -40,7 +42,7 @@ class Storage:
 
     def upload(self, key: str, file: str) -> None:
         """Put a local file, in parts when it is large."""
-        obstore.put(self.store, key, Path(file))
+        obstore.put(self.store, key, Path(file), max_concurrency=UPLOADS_AT_ONCE)
 
     def open(self, key: str) -> BufferedFile:
         """Open an object to read parts of it, as Parquet's readers do."""
@@ -72,7 +74,7 @@ class Storage:
                 return None
             size = file.tell()
             file.seek(0)
-            obstore.put(self.store, key, file)
+            obstore.put(self.store, key, file, max_concurrency=UPLOADS_AT_ONCE)
         return WrittenFile(key, size, rows)
 
     def delete_folder(self, prefix: str, *, but: Iterable[str] = ()) -> None:
@@ -93,4 +95,5 @@ def write_row_groups(file: IO[bytes], groups: Iterable[pa.RecordBatch], schema: 
         for group in groups:
             out.write_batch(group)
             rows += len(group)
+            del group  # its memory is free before the next one is made
     return rows

@@ -67,6 +67,10 @@ class Run:
     def photos(self) -> int:
         return sum(self.varieties.values())
 
+    @property
+    def readable(self) -> int:
+        return self.photos - len(self.broken)
+
     @cached_property
     def features(self) -> pa.Table:
         return self.table(layout.features_part(self.params.drop, self.params.run))
@@ -121,7 +125,7 @@ def run(
     extractor: Extractor,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Run:
-    """One drop with three broken photos, taken through all five stages in fit mode."""
+    """One drop with four photos that cannot be read, taken through all five stages in fit mode."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in spark_variables.items():
             patch.setenv(name, value)
@@ -155,6 +159,7 @@ def run(
         layout.raw_image(params.drop, first, "broken.jpg"): (cut, "truncated"),
         layout.raw_image(params.drop, first, "empty.jpg"): (b"", "empty"),
         layout.raw_image(params.drop, third, "text <b>.jpg"): (b"no photo at all", "not_an_image"),
+        layout.raw_image(params.drop, third, "line\nbreak.jpg"): (next(iter(good.values())), "unreadable_key"),
     }
     photos = good | {key: content for key, (content, _) in broken.items()}
     etags = {key: put(key, content) for key, content in photos.items()}
@@ -162,8 +167,7 @@ def run(
         {"path": key, "etag": etags[key], "size_bytes": len(photos[key]), "label": layout.variety_of(key), "contributor": ""}
         for key in photos
     ]
-    kinds = {"string": pa.string(), "bigint": pa.int64()}
-    table = pa.Table.from_pylist(batch, schema=pa.schema([(name, kinds[kind]) for name, kind in columns.BATCH.items()]))
+    table = pa.Table.from_pylist(batch, schema=columns.arrow_schema(columns.BATCH))
     pq.write_table(table, content := io.BytesIO())
     put(layout.batch(params.run), content.getvalue())
     put(layout.retained(params.run), b"[]")
