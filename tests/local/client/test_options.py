@@ -71,3 +71,12 @@ def test_nothing_is_started_for_a_folder_that_cannot_be_uploaded(file: str | Non
     assert done.returncode == 1
     assert "photos" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+def test_make_notices_a_missing_folder_before_it_sets_anything_up(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["make", "-s", ".images", f"IMAGES={tmp_path / 'missing'}"], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "missing is not a folder with files" in done.stderr
+    assert (REPO / "Makefile").read_text().count(": .images") == 2, "`make run` and `make compose-run` check it first"
