@@ -131,7 +131,7 @@ def measure(arguments: argparse.Namespace) -> Outcome:
             folders[put_features(opened, rows)] = rows
         script = REPO / "benchmarks" / "contenders" / "fit_pca.py"
         package = layout.uri(BUCKET, layout.package_zip(code.release))
-        words = ["spark-submit", *spark_conf.words(), "--py-files", package, str(script)]
+        words = ["spark-submit", *spark_conf.step_arguments(), "--py-files", package, str(script)]
         words = rig.submit_words([*words, BUCKET, str(arguments.repetitions), *folders], conf=CONF)
         say(f"fitting, {arguments.repetitions} rounds of each size")
         answer = children.run(words, env=opened.env, folder=opened.scratch("fit_pca")).answer

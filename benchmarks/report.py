@@ -5,13 +5,13 @@ Run by `make docs`. It must not hold a figure of its own, and it measures nothin
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cost_page import cost_section, markdown_table
 from benchmarks.measuring import KEPT, flat, shown
-from fruits_airflow.emr import cost as cost_model
 from local import REPO
 
 PAGE = REPO / "docs" / "performance.md"
@@ -151,8 +151,8 @@ def _figures(content: Mapping[str, Any], section: Section) -> list[str]:
     ]
     checks = [f"- {name}: {_words(value)}" for name, value in content["checks"].items() if value not in ({}, [], "")]
     return [
-        _table(("ratio", "value", "meaning"), ratios),
-        _table(("contender", "figure", "unit", "min", "median", "max"), figures),
+        markdown_table(("ratio", "value", "meaning"), ratios),
+        markdown_table(("contender", "figure", "unit", "min", "median", "max"), figures),
         *(["\n".join(checks)] if checks else []),
         f"Measured on {content['date'][:10]} with {content['repetitions']} rounds, {_words(content['settings'])}; commit "
         f"`{content['commit']}`. {machine['cpu']}{', virtual' if machine['is_virtual'] else ''}, {machine['cores']} cores, "
@@ -170,11 +170,6 @@ def _words(value: Any) -> str:
     return shown(value) if isinstance(value, float) else str(value)
 
 
-def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [heading, ("---",) * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
-
-
 def read_kept(folder: Path = KEPT) -> dict[str, dict[str, Any]]:
     """Return the figures that were kept, by benchmark."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
@@ -184,7 +179,7 @@ def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=PAGE, metavar="FILE", help="default: %(default)s")
-    parser.parse_args().out.write_text(page(read_kept(), cost=cost_model.explain()))
+    parser.parse_args().out.write_text(page(read_kept(), cost=cost_section()))
 
 
 if __name__ == "__main__":

@@ -25,9 +25,8 @@ from obstore.store import S3Store
 from benchmarks import children
 from fruits_airflow.emr.steps import step
 from fruits_contract import columns, layout
+from fruits_contract.features_pipeline import FEATURIZE, FeaturesRunParams
 from fruits_contract.manifest import Manifest
-from fruits_contract.params import RunParams
-from fruits_contract.stages import FEATURIZE
 from local import REPO
 from local.client.upload import find_photos
 from local.console import say
@@ -225,7 +224,7 @@ def featurize(
 ) -> Featurized:
     """Run the very step that EMR is given, by the embedded Spark."""
     write_list(rig, photos, run=run)
-    params = RunParams(
+    params = FeaturesRunParams(
         bucket=BUCKET,
         run=run,
         drop=DROP,

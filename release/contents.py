@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fruits_contract import layout, stages
+from fruits_contract import layout, pipelines
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,7 +49,7 @@ def collect(extractor: str, *, root: Path = ROOT, requirements: str = REQUIREMEN
         When a stage script or another file is not there.
     """
     packages = _package_files(root)
-    scripts = {stage.name: read(root / "spark_apps" / f"{stage.name}.py") for stage in stages.STAGES}
+    scripts = {stage.name: read(root / "spark_apps" / f"{stage.name}.py") for stage in pipelines.STAGES}
     installer = read(root / _INSTALLER)
     parts = packages | {f"{name}.py": content for name, content in scripts.items()}
     parts |= {_INSTALLER: installer, "requirements": read(root / requirements), "extractor": extractor.encode()}

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 _AT_ONCE = 8
-_CODE = layout.release_prefix("any").removesuffix("any/")
 
 
 @dataclass(frozen=True)
@@ -110,9 +109,9 @@ def _upload(s3: "S3Client", bucket: str, card: ReleaseCard, sources: Mapping[str
 
 def _files_of_newest_release(s3: "S3Client", bucket: str) -> dict[str, str]:
     """Return key by sha256, so that wheels that did not change are copied in the bucket rather than sent again."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_CODE)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=layout.CODE)
     there = {item["Key"]: item["LastModified"] for page in pages for item in page.get("Contents", [])}
-    cards = [key for key in there if key == layout.release_card(key.removeprefix(_CODE).split("/")[0])]
+    cards = [key for key in there if key == layout.release_card(key.removeprefix(layout.CODE).split("/")[0])]
     newest = _read_card(s3, bucket, max(cards, key=there.__getitem__)) if cards else None
     return {digest: key for key, digest in newest.files.items() if key in there} if newest else {}
 

@@ -12,7 +12,7 @@ from fruits.job_progress import watched
 from fruits.photo_list import Photo, deal, read_photos, read_sizes
 from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
-from fruits_contract.stages import FEATURIZE
+from fruits_contract.features_pipeline import FEATURIZE
 
 _REJECTS = pa.schema([(name, pa.string()) for name in columns.REJECTS])
 

@@ -8,7 +8,7 @@ from fruits.pca_jobs import moments_of
 from fruits.retained import features_of_run
 from fruits.saved_pca import PcaCard, save_pca
 from fruits.stage_run import StageRun
-from fruits_contract.stages import FIT_PCA
+from fruits_contract.features_pipeline import FIT_PCA
 
 
 def main(argv: list[str]) -> None:

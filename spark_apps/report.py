@@ -13,7 +13,7 @@ from fruits.report import MapPoints, figures_of, page
 from fruits.saved_pca import load_pca, read_card
 from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
-from fruits_contract.stages import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
+from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
 
 MAP_POINTS = 3000
 REJECTS_SHOWN = 200
@@ -26,8 +26,8 @@ def main(argv: list[str]) -> None:
     stages = [FEATURIZE, *([FIT_PCA] if params.mode == "fit" else []), TRANSFORM_PCA, VALIDATE]
     manifests = [run.manifest_of(stage) for stage in stages]
     transformed = manifests[-2]
-    projected = run.written(TRANSFORM_PCA, layout.PROJECTED, columns=columns.PROJECTED)
-    rejects = run.written(FEATURIZE, layout.REJECTS, columns=columns.REJECTS)
+    projected = run.written(TRANSFORM_PCA, layout.PROJECTED_TABLE, columns=columns.PROJECTED)
+    rejects = run.written(FEATURIZE, layout.REJECTS_TABLE, columns=columns.REJECTS)
     card = read_card(run.storage, params.pca)
 
     rows = write_csv(projected, run, k=card.k)

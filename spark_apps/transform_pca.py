@@ -10,7 +10,7 @@ from fruits.retained import features_of_run
 from fruits.saved_pca import load_pca
 from fruits.stage_run import StageRun
 from fruits_contract import layout
-from fruits_contract.stages import TRANSFORM_PCA
+from fruits_contract.features_pipeline import TRANSFORM_PCA
 
 
 def main(argv: list[str]) -> None:

@@ -6,7 +6,7 @@ from fruits import checks
 from fruits.saved_pca import read_card
 from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
-from fruits_contract.stages import FEATURIZE, TRANSFORM_PCA, VALIDATE
+from fruits_contract.features_pipeline import FEATURIZE, TRANSFORM_PCA, VALIDATE
 
 
 def main(argv: list[str]) -> None:
@@ -16,9 +16,9 @@ def main(argv: list[str]) -> None:
     featurized, transformed = run.manifest_of(FEATURIZE), run.manifest_of(TRANSFORM_PCA)
     card = read_card(run.storage, params.pca)
     batch = run.table(layout.batch(params.run), columns=columns.BATCH)
-    features = run.written(FEATURIZE, layout.FEATURES, columns=columns.FEATURES)
-    rejects = run.written(FEATURIZE, layout.REJECTS, columns=columns.REJECTS)
-    projected = run.written(TRANSFORM_PCA, layout.PROJECTED, columns=columns.PROJECTED)
+    features = run.written(FEATURIZE, layout.FEATURES_TABLE, columns=columns.FEATURES)
+    rejects = run.written(FEATURIZE, layout.REJECTS_TABLE, columns=columns.REJECTS)
+    projected = run.written(TRANSFORM_PCA, layout.PROJECTED_TABLE, columns=columns.PROJECTED)
 
     findings = [
         *checks.check_counts(batch, features, rejects),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fruits_contract.stages import STAGES
+from fruits_contract.pipelines import STAGES
 from local.client.airflow_api import RUNNING, AirflowApi, DagRun, TaskRun
 
 STAGE_NAMES = frozenset(stage.name for stage in STAGES)

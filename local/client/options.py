@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fruits_contract import layout, params
+from fruits_contract import layout
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
 from local.client.upload import find_photos
 
 SYNTHETIC = "synthetic"
@@ -89,7 +90,7 @@ def _drop(value: str) -> str:
 def _params(value: str) -> dict[str, Any]:
     try:
         chosen = json.loads(value)
-        params.resolve(chosen)
+        FEATURES_PIPELINE.resolve(chosen)
     except (json.JSONDecodeError, TypeError) as error:
         raise ValueError(
             f'{value!r} is not a JSON object of parameters ({error}); expected e.g. \'{{"mode": "fit"}}\''

@@ -8,8 +8,9 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from fruits_contract import layout
+from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, TRANSFORM_PCA
 from fruits_contract.manifest import Finding, Manifest
-from fruits_contract.stages import FEATURIZE, FIT_PCA, STAGES, TRANSFORM_PCA
+from fruits_contract.pipelines import STAGES
 from local.client.airflow_api import DagRun
 from local.client.live_log import LiveLog
 

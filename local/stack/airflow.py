@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from importlib.metadata import version
+from urllib.parse import quote
 
 from local import AIRFLOW_USER, REPO
 from local.console import say
@@ -78,11 +79,18 @@ def settings(stack: Stack) -> dict[str, str]:
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": 2,
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 5,
         "DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": stack.airflow / "bundles",
-        # keys, region and endpoints come from the environment, as on an instance with a role
-        "CONN_AWS_DEFAULT": "aws://",
+        "CONN_AWS_DEFAULT": _aws_connection(stack),
     }
     named = {f"AIRFLOW__{name}" if "__" in name else f"AIRFLOW_{name}": str(value) for name, value in chosen.items()}
     return {"AIRFLOW_HOME": str(stack.airflow), **named}
+
+
+def _aws_connection(stack: Stack) -> str:
+    """Return the connection with keys, region and addresses, as deployments have it: none of them is in Airflow's environment."""
+    services = {name: {"endpoint_url": stack.url(name)} for name in ("s3", "emr")}
+    extra = json.dumps({"region_name": stack.region, "service_config": services})
+    keys = f"{quote(stack.secrets.s3_access_key)}:{quote(stack.secrets.s3_secret_key)}"
+    return f"aws://{keys}@/?__extra__={quote(extra, safe='')}"
 
 
 def prepare(stack: Stack) -> None:

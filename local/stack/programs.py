@@ -47,11 +47,11 @@ def table(stack: Stack) -> list[Program]:
     airflow_settings = airflow.settings(stack)
     on_yarn = yarn.CLASSES if stack.master == "yarn" else ()
     return [
-        Program("s3", "s3", _weed(stack)),
+        Program("s3", "s3", _weed(stack), stack.aws_env),
         # Groups of their own: the NodeManager ends its containers before the ResourceManager stops. It does so in the first
         # seconds, and then waits ten more for the deletion of old logs.
-        *(Program(name, name, yarn.command(stack, name), stop_timeout_s=8) for name in on_yarn),
-        Program("emr", "emr", _emr(stack), stop_timeout_s=20),
+        *(Program(name, name, yarn.command(stack, name), stack.aws_env, 8) for name in on_yarn),
+        Program("emr", "emr", _emr(stack), stack.aws_env, 20),
         *(Program(name, "airflow", airflow.command(name), airflow_settings, 15) for name in airflow.PROCESSES),
     ]
 

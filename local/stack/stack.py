@@ -143,8 +143,11 @@ class Stack:
     @property
     def env(self) -> dict[str, str]:
         """Variables by which boto3, obstore, deltalake, Spark and our own code reach the services."""
-        java_home = str(spark.java_home())
-        path = [str(Path(sys.executable).parent), f"{java_home}/bin", os.environ.get("PATH") or os.defpath]
+        return {**self.aws_env, **self._common_env}
+
+    @property
+    def aws_env(self) -> dict[str, str]:
+        """The keys, region and addresses of S3 and EMR: for every process but Airflow's, which has them in its connection."""
         return {
             "AWS_ACCESS_KEY_ID": self.secrets.s3_access_key,
             "AWS_SECRET_ACCESS_KEY": self.secrets.s3_secret_key,
@@ -153,6 +156,13 @@ class Stack:
             "AWS_ENDPOINT_URL_S3": self.url("s3"),
             "AWS_ENDPOINT_URL_EMR": self.url("emr"),
             "AWS_ALLOW_HTTP": "true",  # obstore and deltalake refuse http:// without it
+        }
+
+    @property
+    def _common_env(self) -> dict[str, str]:
+        java_home = str(spark.java_home())
+        path = [str(Path(sys.executable).parent), f"{java_home}/bin", os.environ.get("PATH") or os.defpath]
+        return {
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": str(self.aws_config),
             "AWS_SHARED_CREDENTIALS_FILE": str(self.aws_config),
@@ -168,9 +178,9 @@ class Stack:
 
     @property
     def services_env(self) -> dict[str, str]:
-        """The whole environment of the services; nothing of the user's own AWS set-up gets in."""
+        """What all services have in their environment; nothing of the user's own AWS set-up gets in."""
         # without SPT_NOENV Airflow's process titles are written over the mark
-        return {**kept_variables(), **self.env, MARK: str(self.state), "SPT_NOENV": "1", "PYTHONUNBUFFERED": "1"}
+        return {**kept_variables(), **self._common_env, MARK: str(self.state), "SPT_NOENV": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def kept_variables() -> dict[str, str]:

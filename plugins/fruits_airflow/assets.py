@@ -2,5 +2,5 @@
 
 from airflow.sdk import Asset
 
-# "x-": a scheme of our own. For any other, Airflow looks for a provider that knows it, which loads all of them, boto3 included.
-FEATURES = Asset(name="fruits_features", uri="x-fruits://tables/features")
+# A scheme starting with "x-" is one of our own. For any other, Airflow imports every provider that may know it.
+FEATURES_PUBLISHED = Asset(name="fruits_features", uri="x-fruits://tables/features")

@@ -1,15 +1,12 @@
-"""`models/current.json`: which PCA is current, rewritten only under the condition that nobody else did in between.
-
-It must not know how a model is made or used.
-"""
+"""`models/current.json`: which models are current; written only if nobody else has written it in between."""
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
-from botocore.exceptions import ClientError
-
+from fruits_airflow.bucket import Bucket
 from fruits_contract import layout
+
+MAX_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -25,34 +22,27 @@ class CurrentModels:
         return pca.get("model_id") if pca.get("extractor") == extractor else None
 
 
-def read_current(s3: Any, bucket: str) -> CurrentModels:
-    """Read the pointer; `s3` is a boto3 client."""
+def read_current(bucket: Bucket) -> CurrentModels:
+    """Read the pointer."""
     try:
-        answer = s3.get_object(Bucket=bucket, Key=layout.CURRENT_MODELS)
-    except s3.exceptions.NoSuchKey:
+        content, etag = bucket.read_with_etag(layout.CURRENT_MODELS)
+    except FileNotFoundError:
         return CurrentModels({}, "")
-    return CurrentModels(json.loads(answer["Body"].read()), answer["ETag"])
+    return CurrentModels(json.loads(content), etag)
 
 
-def make_current(s3: Any, bucket: str, *, kind: str, model: dict[str, str]) -> bool:
+def make_current(bucket: Bucket, *, kind: str, model: dict[str, str]) -> bool:
     """Point `kind` (e.g. 'pca') to `model`; return False when it does already.
 
-    Another writer in between is seen by S3 (412, or 409 while both are under way); the pointer is then read again, so that
-    two runs at a time lose nothing.
+    When another writer was faster, the pointer is read again, so that two runs at a time lose nothing.
     """
-    for _ in range(10):
-        current = read_current(s3, bucket)
+    for _ in range(MAX_ATTEMPTS):
+        current = read_current(bucket)
         if current.models.get(kind) == model:
             return False
-        condition = {"IfMatch": current.etag} if current.etag else {"IfNoneMatch": "*"}
         content = json.dumps({**current.models, kind: model}, indent=1) + "\n"
-        try:
-            s3.put_object(Bucket=bucket, Key=layout.CURRENT_MODELS, Body=content.encode(), **condition)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
-                continue
-            raise
-        return True
+        if bucket.write_if_unchanged(layout.CURRENT_MODELS, content.encode(), etag=current.etag):
+            return True
     raise RuntimeError(
-        f"s3://{bucket}/{layout.CURRENT_MODELS} was changed by others ten times in a row; clear this task to try again"
+        f"{bucket.uri(layout.CURRENT_MODELS)} was changed by others {MAX_ATTEMPTS} times in a row; clear this task to try again"
     )

@@ -1,77 +1,77 @@
-"""Making a run public: refuse it when a finding is red, else commit its files and point to its models, once.
-
-It must not know Airflow's context; `publish_run` is called by the DAG's last task, one at a time.
-"""
+"""Publishes a run: refuses it when a finding is red, else commits its files and makes its models current, once."""
 
 import json
 import logging
-from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import make_current, read_current
-from fruits_airflow.settings import Settings
-from fruits_airflow.tables import Table
+from fruits_airflow.tables import PublishedTable
 from fruits_contract import layout
+from fruits_contract.features_pipeline import FEATURIZE, TRANSFORM_PCA, VALIDATE, FeaturesRunParams
 from fruits_contract.manifest import Manifest, WrittenFile
-from fruits_contract.params import RunParams
-from fruits_contract.stages import FEATURIZE, TRANSFORM_PCA, VALIDATE
+from fruits_contract.pipeline import RunParams, Stage
 
 log = logging.getLogger(__name__)
 
+# Features come last, because they tell the next run which photos are done: when publishing fails halfway, running the drop
+# again completes it.
+ORDER = (layout.PROJECTED_TABLE, layout.REJECTS_TABLE, layout.FEATURES_TABLE)
 
-def publish_run(s3: Any, settings: Settings, params: RunParams) -> dict[str, Any]:
+
+def publish_run(bucket: Bucket, params: RunParams) -> dict[str, str]:
     """Publish a run; doing it twice changes nothing.
-
-    The features table comes last of the tables: it is what tells the next run that these photos are done, so a publication
-    that broke off half-way is made whole by running the drop again.
 
     Raises
     ------
     AirflowFailException
         A finding is red, or another run has changed what this one was planned on: nothing is published.
     """
-    verdict = _manifest(s3, params, VALIDATE.name)
+    assert isinstance(params, FeaturesRunParams), "only runs of fruits_features have tables to publish"
+    verdict = _manifest(bucket, params, VALIDATE)
     if verdict.red:
         lines = [f"{finding.check}: {finding.message}" for finding in verdict.red]
         raise AirflowFailException("not published, because validate found:\n  " + "\n  ".join(lines))
-    tables = {key: Table(params.bucket, key, settings.region) for key in (layout.PROJECTED, layout.REJECTS, layout.FEATURES)}
-    if not tables[layout.FEATURES].has(params.run):
-        _check_plan_still_holds(s3, params, tables[layout.FEATURES])
+    tables = {key: PublishedTable(bucket, key) for key in ORDER}
+    if not tables[layout.FEATURES_TABLE].has(params.run):
+        _check_plan_is_valid(bucket, params, tables[layout.FEATURES_TABLE])
 
-    written = _manifest(s3, params, FEATURIZE.name).files
+    featurized = _manifest(bucket, params, FEATURIZE).files
     files = {
-        layout.PROJECTED: _manifest(s3, params, TRANSFORM_PCA.name).files,
-        layout.REJECTS: _below(written, layout.REJECTS),
-        layout.FEATURES: _below(written, layout.FEATURES),
+        layout.PROJECTED_TABLE: _manifest(bucket, params, TRANSFORM_PCA).files,
+        layout.REJECTS_TABLE: _below(layout.REJECTS_TABLE, featurized),
+        layout.FEATURES_TABLE: _below(layout.FEATURES_TABLE, featurized),
     }
     for key, table in tables.items():
         is_new = table.publish(files[key], run=params.run)
-        log.info("%s: %s", key, f"{sum(file.rows for file in files[key])} rows committed" if is_new else "nothing to commit")
-    stale = tables[layout.REJECTS].remove(files[layout.FEATURES], drop=params.drop, run=params.run)
-    for key in (layout.FEATURES, layout.PROJECTED):
-        stale += tables[key].remove(files[layout.REJECTS], drop=params.drop, run=params.run)
-    log.info("%s rows of photos that were repaired or broken since are gone", stale)
+        rows = sum(file.rows for file in files[key])
+        log.info("%s: %s", key, f"{rows} rows committed" if is_new else "nothing to commit")
+    repaired = tables[layout.REJECTS_TABLE].remove(files[layout.FEATURES_TABLE], drop=params.drop, run=params.run)
+    log.info("%s rejects removed, because their photos were repaired", repaired)
+    for key in (layout.FEATURES_TABLE, layout.PROJECTED_TABLE):
+        removed = tables[key].remove(files[layout.REJECTS_TABLE], drop=params.drop, run=params.run)
+        log.info("%s: %s rows removed, because their photos have become unreadable", key, removed)
 
     if params.mode == "fit":
         model = {"model_id": params.pca, "extractor": params.extractor, "run": params.run}
-        is_new = make_current(s3, params.bucket, kind="pca", model=model)
-        log.info("%s: PCA %s %s", layout.CURRENT_MODELS, params.pca, "is current now" if is_new else "was current already")
+        is_new = make_current(bucket, kind="pca", model=model)
+        log.info("%s: PCA %s %s", layout.CURRENT_MODELS, params.pca, "is now current" if is_new else "was already current")
     return {"run": params.run, "drop": params.drop, "pca": params.pca}
 
 
-def _check_plan_still_holds(s3: Any, params: RunParams, features: Table) -> None:
+def _check_plan_is_valid(bucket: Bucket, params: FeaturesRunParams, features: PublishedTable) -> None:
     """Refuse a run that would leave photos without a projection on the current PCA, because another was published meanwhile."""
     if params.mode == "transform":
-        current = read_current(s3, params.bucket).pca_of(params.extractor)
+        current = read_current(bucket).pca_of(params.extractor)
         if current != params.pca:
             raise AirflowFailException(f"PCA {current} has become current since this run was planned; run the drop again")
         return
-    planned = json.loads(s3.get_object(Bucket=params.bucket, Key=layout.retained(params.run))["Body"].read())
+    planned = json.loads(bucket.read(layout.retained(params.run)))
     others = _runs(features.files()) - _runs(planned)
     if others:
         raise AirflowFailException(
-            f"this fit does not know the photos that were published after it was planned, by {', '.join(sorted(others))}; "
+            f"this fit lacks the photos that were published after it was planned, by {', '.join(sorted(others))}; "
             "run the drop again"
         )
 
@@ -80,10 +80,9 @@ def _runs(files: list[str]) -> set[str]:
     return {layout.partition_values(key)["run"] for key in files}
 
 
-def _manifest(s3: Any, params: RunParams, stage: str) -> Manifest:
-    answer = s3.get_object(Bucket=params.bucket, Key=layout.manifest(params.run, stage))
-    return Manifest.from_json(answer["Body"].read())
+def _manifest(bucket: Bucket, params: FeaturesRunParams, stage: Stage) -> Manifest:
+    return Manifest.from_json(bucket.read(layout.manifest(params.run, stage.name)))
 
 
-def _below(files: tuple[WrittenFile, ...], table: str) -> tuple[WrittenFile, ...]:
+def _below(table: str, files: tuple[WrittenFile, ...]) -> tuple[WrittenFile, ...]:
     return tuple(file for file in files if file.key.startswith(f"{table}/"))

@@ -1,4 +1,4 @@
-"""Where this deployment runs: one Airflow Variable, read when a task runs and never when a DAG is parsed."""
+"""The settings of a deployment: one Airflow Variable, read when a task runs and never when a DAG is parsed."""
 
 import json
 from dataclasses import dataclass, field, fields
@@ -23,14 +23,18 @@ class Settings:
 
     Parameters
     ----------
-    bucket, region
-        The project's bucket and its region; only regions of the EU are accepted, because photos are personal data.
+    bucket
+        The project's bucket.
+    region
+        The bucket's region; only regions of the EU are accepted, because photos are personal data.
     release
-        Release of the code that runs use when none is asked for.
+        Release of the code that runs use unless another is requested.
     subnets
         Subnets for the cluster; EMR picks the one with the best capacity.
-    service_role, instance_profile
-        IAM roles of EMR and of its instances.
+    service_role
+        IAM role of EMR itself.
+    instance_profile
+        IAM instance profile of the cluster's nodes.
     emr_release
         EMR release label.
     node_python
@@ -38,14 +42,14 @@ class Settings:
     wait_for_drop_s
         How long a run waits for its drop before it ends as skipped.
     poll_s
-        Seconds between two looks at S3 or EMR while a task is deferred.
+        Seconds between two polls of S3 or EMR while a task is deferred.
     stage_limit_s
-        How long one stage may take, from adding its step on; then its task fails and the cluster goes down.
+        How long one stage may take, from adding its step on; then its task fails and the cluster is terminated.
     idle_timeout_s
-        Idle time after which EMR ends a cluster by itself, should everything else fail; at least 60.
+        Idle time after which EMR terminates a cluster by itself, should everything else fail; at least 60.
     deadline_s
-        How long a run may take, from asking for the cluster to its end: the cheapest cluster that is expected to keep it is
-        taken, or the largest one when none does.
+        How long a run may take, from requesting the cluster to its end: the run gets the cheapest cluster that is expected to
+        meet the deadline, or the largest one when none is.
     max_core_nodes
         Upper bound of the cluster's size.
     tags
@@ -111,9 +115,9 @@ class Settings:
         """Read the Variable; for use inside a task."""
         text = Variable.get(VARIABLE, default=None)
         if text is None:
-            # Airflow answers the same while its database is down, after lines in the log that say so.
+            # Airflow returns the default while its database is down as well, after lines in the log that say so.
             raise InvalidSettings(
-                f"there is no Airflow Variable {VARIABLE!r}; create it as docs/parameters.md shows. If it is there, Airflow's "
-                "database could not be asked: see the lines above"
+                f"there is no Airflow Variable {VARIABLE!r}; create it as docs/parameters.md shows. If it exists, Airflow's "
+                "database could not be reached: see the lines above"
             )
         return cls.from_json(text)

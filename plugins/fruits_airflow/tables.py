@@ -1,7 +1,4 @@
-"""The published tables: Delta Lake in the bucket, committed by `deltalake` with S3's conditional writes.
-
-It must not know what the columns mean; it commits Parquet files that a stage wrote, and says which rows are there.
-"""
+"""The published tables: Delta Lake in the bucket, to which a run's Parquet files are committed."""
 
 import json
 import time
@@ -13,30 +10,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction, CommitProperties, Transaction, create_table_with_add_actions
-from obstore.fsspec import FsspecStore
 
-from fruits_airflow.commits import has_run, open_table, storage_options
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.commits import has_run, open_table
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
-_TYPES = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
-
 
 @dataclass(frozen=True)
-class Table:
-    """One table of the bucket; `key` is `layout.FEATURES`, `layout.REJECTS` or `layout.PROJECTED`."""
+class PublishedTable:
+    """One table of the bucket; `key` is one of `columns.TABLES`."""
 
-    bucket: str
+    bucket: Bucket
     key: str
-    region: str
-
-    @property
-    def _uri(self) -> str:
-        return layout.uri(self.bucket, self.key)
 
     def open(self) -> DeltaTable | None:
         """Return the current version, or None before the first commit."""
-        return open_table(self.bucket, self.key, region=self.region)
+        return open_table(self.bucket, self.key)
 
     def rows(self, *names: str, **partition: str) -> pa.Table:
         """Return the columns `names` of the rows in a partition, e.g. `rows("path", drop="first")`."""
@@ -49,11 +39,13 @@ class Table:
     def files(self) -> list[str]:
         """Return the keys of the Parquet files in the current version."""
         table = self.open()
-        prefix = layout.uri(self.bucket, "")
-        return sorted(uri.removeprefix(prefix) for uri in table.file_uris()) if table else []
+        if table is None:
+            return []
+        prefix = self.bucket.uri("")
+        return sorted(uri.removeprefix(prefix) for uri in table.file_uris())
 
     def has(self, run: str) -> bool:
-        """Say whether the run has been committed to this table."""
+        """Return whether the run has been committed to this table."""
         return has_run(self.open(), run)
 
     def publish(self, files: Sequence[WrittenFile], *, run: str) -> bool:
@@ -66,58 +58,57 @@ class Table:
         if not files or has_run(table, run):
             return False
         commit = CommitProperties(app_transactions=[Transaction(run, 1)])
-        if table is not None and self._replaces(files):
-            self._merge(table, files, commit)
-        elif table is not None:
-            table.create_write_transaction(
-                [*self._add_actions(files)],
-                "append",
-                self._schema(),
-                partition_by=self._partitions,
-                commit_properties=commit,
-            )
-        else:
+        if table is None:
             create_table_with_add_actions(
-                self._uri,
+                self.bucket.uri(self.key),
                 self._schema(),
                 self._add_actions(files),
                 mode="error",
                 partition_by=self._partitions,
-                storage_options=storage_options(self.region),
+                storage_options=self.bucket.table_options(),
                 commit_properties=commit,
+            )
+        elif self._replaces(files):
+            self._merge(table, files, commit)
+        else:
+            table.create_write_transaction(
+                [*self._add_actions(files)], "append", self._schema(), partition_by=self._partitions, commit_properties=commit
             )
         return True
 
     def remove(self, files: Sequence[WrittenFile], *, drop: str, run: str) -> int:
-        """Delete the rows of other runs whose path is in `files`, which are another table's; return how many there were.
+        """Delete the rows of other runs whose path is in `files` of another table; return the number of rows deleted.
 
-        A photo that was replaced by an unreadable one has no features any more, and a repaired one is no reject any more.
+        A photo that was replaced by an unreadable one no longer has features, and a repaired one is no longer a reject.
         """
         paths = {path for file in files for batch in self._read(file, ["path"]) for path in batch["path"].to_pylist()}
-        rows = self.rows("path", "run", drop=drop)
-        there = zip(rows["path"].to_pylist(), rows["run"].to_pylist(), strict=True)
-        stale = [path for path, of_run in there if path in paths and of_run != run]
-        if table := self.open() if stale else None:
-            where = f"drop = {_quoted([drop])} AND run != {_quoted([run])} AND path IN ({_quoted(set(stale))})"
-            table.delete(where)
-        return len(stale)
+        stale = {
+            row["path"] for row in self.rows("path", "run", drop=drop).to_pylist() if row["path"] in paths and row["run"] != run
+        }
+        table = self.open()
+        if table is None or not stale:
+            return 0
+        deleted = table.delete(f"drop = {_quoted([drop])} AND run != {_quoted([run])} AND path IN ({_quoted(stale)})")
+        return int(deleted["num_deleted_rows"])
 
     @property
     def _partitions(self) -> list[str]:
         return list(columns.TABLES[self.key].partitions)
 
     def _schema(self) -> Schema:
-        fields = [pa.field(name, _TYPES[kind]) for name, kind in columns.TABLES[self.key].columns.items()]
-        return Schema.from_arrow(pa.schema([*fields, *(pa.field(name, pa.string()) for name in self._partitions)]))
+        schema = columns.arrow_schema(columns.TABLES[self.key].columns)
+        for name in self._partitions:
+            schema = schema.append(pa.field(name, pa.string()))
+        return Schema.from_arrow(schema)
 
     def _add_actions(self, files: Sequence[WrittenFile]) -> list[AddAction]:
-        now = int(time.time() * 1000)
+        now_ms = int(time.time() * 1000)
         return [
             AddAction(
                 path=file.key.removeprefix(f"{self.key}/"),
                 size=file.size_bytes,
                 partition_values=layout.partition_values(file.key),
-                modification_time=now,
+                modification_time=now_ms,
                 data_change=True,
                 stats=json.dumps({"numRecords": file.rows}),
             )
@@ -125,17 +116,18 @@ class Table:
         ]
 
     def _replaces(self, files: Sequence[WrittenFile]) -> bool:
-        """Say whether a path of `files` already has a row in its partition (whatever the run)."""
-        places = {frozenset(self._place(file).items()) for file in files}
-        there = pa.chunked_array(
-            [chunk for place in places for chunk in self.rows("path", **dict(place))["path"].chunks], pa.string()
-        )
+        """Return whether a path of `files` already has a row in its partition (whatever the run)."""
+        partitions = {tuple(self._partition_of(file).items()) for file in files}
+        existing: list[pa.Array] = []
+        for partition in partitions:
+            existing += self.rows("path", **dict(partition))["path"].chunks
+        paths = pa.chunked_array(existing, pa.string())
         return any(
-            pc.any(pc.is_in(batch["path"], value_set=there)).as_py() for file in files for batch in self._read(file, ["path"])
+            pc.any(pc.is_in(batch["path"], value_set=paths)).as_py() for file in files for batch in self._read(file, ["path"])
         )
 
     def _merge(self, table: DeltaTable, files: Sequence[WrittenFile], commit: CommitProperties) -> None:
-        """Insert the files' rows and replace those with the same path, in one commit; the rows are written anew by delta-rs."""
+        """Insert the files' rows and replace those with the same path, in one commit; delta-rs rewrites the rows."""
         schema = pa.schema(self._schema().to_arrow())
 
         def batches() -> Iterator[pa.RecordBatch]:
@@ -146,22 +138,24 @@ class Table:
                         batch = batch.append_column(name, pa.array([constants[name]] * len(batch), pa.string()))
                     yield batch.select(schema.names).cast(schema)
 
-        keys = ["path", *(name for name in self._partitions if name != "run")]
+        names = [name for name in self._partitions if name != "run"]
+        same_row = [f"old.{name} = new.{name}" for name in ["path", *names]]
         # The same again with literals, by which delta-rs leaves all other partitions unread.
-        pruned = [f"old.{name} IN ({_quoted({self._place(file)[name] for file in files})})" for name in keys[1:]]
-        table.merge(
+        pruned = [f"old.{name} IN ({_quoted({self._partition_of(file)[name] for file in files})})" for name in names]
+        merger = table.merge(
             pa.RecordBatchReader.from_batches(schema, batches()),
-            predicate=" AND ".join([*(f"old.{name} = new.{name}" for name in keys), *pruned]),
+            predicate=" AND ".join(same_row + pruned),
             source_alias="new",
             target_alias="old",
             commit_properties=commit,
-        ).when_matched_update_all().when_not_matched_insert_all().execute()
+        )
+        merger.when_matched_update_all().when_not_matched_insert_all().execute()
 
-    def _place(self, file: WrittenFile) -> dict[str, str]:
+    def _partition_of(self, file: WrittenFile) -> dict[str, str]:
         return {name: value for name, value in layout.partition_values(file.key).items() if name != "run"}
 
     def _read(self, file: WrittenFile, names: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        with FsspecStore("s3", region=self.region).open(f"{self.bucket}/{file.key}") as source:
+        with self.bucket.open(file.key) as source:
             yield from pq.ParquetFile(source).iter_batches(batch_size=1024, columns=names)
 
 

@@ -1,9 +1,6 @@
-"""The columns of every table, in order; a `select` of these at entry and exit is the schema contract.
+"""The columns of the list of photos and of every table, in order, and the Arrow schemas that follow from them."""
 
-Names and Spark SQL types only: no engine is imported here.
-"""
-
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fruits_contract import layout
 
@@ -40,20 +37,28 @@ PROJECTED = {
 }
 
 
-class Table(NamedTuple):
-    """A published table's columns in its files, and those that only its folders say."""
+class TableColumns(NamedTuple):
+    """A published table's columns in its files, and those that only its folder names hold."""
 
     columns: dict[str, str]
     partitions: tuple[str, ...]
 
 
 TABLES = {
-    layout.FEATURES: Table(FEATURES, ("drop", "run")),
-    layout.REJECTS: Table(REJECTS, ("drop", "run")),
-    layout.PROJECTED: Table(PROJECTED, ("pca", "drop", "run")),
+    layout.FEATURES_TABLE: TableColumns(FEATURES, ("drop", "run")),
+    layout.REJECTS_TABLE: TableColumns(REJECTS, ("drop", "run")),
+    layout.PROJECTED_TABLE: TableColumns(PROJECTED, ("pca", "drop", "run")),
 }
 
 
 def ddl(columns: dict[str, str]) -> str:
     """Return the columns as a Spark DDL string, e.g. 'path string, etag string'."""
     return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+
+
+def arrow_schema(columns: dict[str, str]) -> Any:
+    """Return the Arrow schema of columns given as Spark SQL types (`BATCH`, `FEATURES`, ...)."""
+    import pyarrow as pa  # on first use: Airflow parses DAGs without it
+
+    types = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "array<float>": pa.list_(pa.float32())}
+    return pa.schema([(name, types[kind]) for name, kind in columns.items()])

@@ -1,18 +1,16 @@
-"""Every S3 key of the project is built here and nowhere else.
-
-Knows names, not contents: it opens nothing and imports no S3 client.
-"""
+"""The keys of the bucket: what the DAG, the stages and the tools read and write."""
 
 import hashlib
 import re
 
 RAW = "raw/"
+CODE = "code/"
 READY = "_READY"
 CURRENT_MODELS = "models/current.json"
 
-FEATURES = "tables/features"
-PROJECTED = "tables/projected"
-REJECTS = "tables/rejects"
+FEATURES_TABLE = "tables/features"
+PROJECTED_TABLE = "tables/projected"
+REJECTS_TABLE = "tables/rejects"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -76,32 +74,32 @@ def variety_of(key: str) -> str:
 
 def release_prefix(release: str) -> str:
     """Return the folder of one release of the code, ending with '/'."""
-    return f"code/{release}/"
+    return f"{CODE}{release}/"
 
 
 def release_card(release: str) -> str:
     """Return the key of `release.json`: digests of the release's files and of its extractor; uploaded last."""
-    return f"code/{release}/release.json"
+    return f"{CODE}{release}/release.json"
 
 
 def package_zip(release: str) -> str:
     """Return the key of the zip for `--py-files`: the packages fruits and fruits_contract."""
-    return f"code/{release}/fruits.zip"
+    return f"{CODE}{release}/fruits.zip"
 
 
 def stage_script(release: str, stage: str) -> str:
     """Return the key of a stage's entry script."""
-    return f"code/{release}/{stage}.py"
+    return f"{CODE}{release}/{stage}.py"
 
 
 def bootstrap_script(release: str) -> str:
     """Return the key of the EMR bootstrap action."""
-    return f"code/{release}/bootstrap/install_python.sh"
+    return f"{CODE}{release}/bootstrap/install_python.sh"
 
 
 def wheels_prefix(release: str) -> str:
     """Return the folder with the wheelhouse and its requirements.txt, ending with '/'."""
-    return f"code/{release}/wheels/"
+    return f"{CODE}{release}/wheels/"
 
 
 # ---- models
@@ -175,7 +173,7 @@ def final_features(run: str) -> str:
 
 def features_drop(drop: str) -> str:
     """Return the folder of a drop's features of all runs, ending with '/'."""
-    return f"{FEATURES}/drop={drop}/"
+    return f"{FEATURES_TABLE}/drop={drop}/"
 
 
 def features_part(drop: str, run: str) -> str:
@@ -185,12 +183,12 @@ def features_part(drop: str, run: str) -> str:
 
 def rejects_part(drop: str, run: str) -> str:
     """Return the folder where a run writes its rejects, ending with '/'."""
-    return f"{REJECTS}/drop={drop}/run={run}/"
+    return f"{REJECTS_TABLE}/drop={drop}/run={run}/"
 
 
 def projected_part(pca: str, drop: str, run: str) -> str:
     """Return the folder where a run writes its projections, ending with '/'."""
-    return f"{PROJECTED}/pca={pca}/drop={drop}/run={run}/"
+    return f"{PROJECTED_TABLE}/pca={pca}/drop={drop}/run={run}/"
 
 
 def partition_values(key: str) -> dict[str, str]:

@@ -1,7 +1,4 @@
-"""What a stage leaves behind: `runs/<run>/<stage>.json`, the only thing that Airflow reads of Spark's work.
-
-It must not read or write storage: it turns a manifest into text and back.
-"""
+"""The manifest that a stage writes, `runs/<run>/<stage>.json`: the only thing that Airflow reads of Spark's work."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -60,6 +57,11 @@ class Manifest:
     def red(self) -> tuple[Finding, ...]:
         """The findings that keep the run from being published."""
         return tuple(finding for finding in self.findings if finding.severity == "red")
+
+    def summary(self) -> str:
+        """Return the counts in one line for a log."""
+        counts = f"{self.rows_in:,} in, {self.rows_out:,} out, {self.rows_rejected:,} rejected"
+        return f"{self.stage}: {counts} in {self.seconds:.1f} s"
 
     def to_json(self) -> str:
         """Return the manifest as indented JSON."""

@@ -8,7 +8,7 @@ import json
 from fruits.feature_files import FeatureFile
 from fruits.stage_run import StageRun
 from fruits_contract import layout
-from fruits_contract.stages import FEATURIZE
+from fruits_contract.features_pipeline import FEATURIZE
 
 
 def features_of_run(run: StageRun) -> list[FeatureFile]:
@@ -17,7 +17,7 @@ def features_of_run(run: StageRun) -> list[FeatureFile]:
     A photo that this run featurized anew counts once, with its new features; one that it rejected does not count any more.
     """
     written = [file.key for file in run.manifest_of(FEATURIZE).files]
-    own = [FeatureFile(key) for key in written if key.startswith(f"{layout.FEATURES}/")]
+    own = [FeatureFile(key) for key in written if key.startswith(f"{layout.FEATURES_TABLE}/")]
     if run.params.mode != "fit":
         return own
     same_drop = layout.features_drop(run.params.drop)

@@ -16,9 +16,9 @@ from pyspark.sql import DataFrame, SparkSession
 from fruits.storage import Storage
 from fruits_contract import layout
 from fruits_contract.columns import ddl
+from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Manifest, WrittenFile
-from fruits_contract.params import RunParams
-from fruits_contract.stages import Stage
+from fruits_contract.pipeline import Stage
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class StageRun:
     """One stage of one run, while it runs."""
 
     stage: Stage
-    params: RunParams
+    params: FeaturesRunParams
     context: SparkContext
     storage: Storage
     started_at: str
@@ -35,7 +35,7 @@ class StageRun:
     @classmethod
     def begin(cls, stage: Stage, argv: Sequence[str]) -> "StageRun":
         """Read argv, open Spark, and start the clock."""
-        params = RunParams.from_argv(argv)
+        params = FeaturesRunParams.from_argv(argv)
         context = SparkContext.getOrCreate(SparkConf().setAppName(f"fruits {stage.name} {params.run}"))
         storage = Storage(params.bucket)
         print(f"{stage.name}: {stage.does}", flush=True)
@@ -54,7 +54,7 @@ class StageRun:
         return self.spark.read.schema(schema).parquet(*map(self.uri, folders)).select(*columns)
 
     def written(self, stage: Stage, table: str, *, columns: dict[str, str]) -> DataFrame:
-        """Return the rows that an earlier stage wrote for a table (`layout.FEATURES`, ...): those that its manifest names."""
+        """Return the rows that an earlier stage wrote for a table (`layout.FEATURES_TABLE`, ...), as its manifest names them."""
         files = [file.key for file in self.manifest_of(stage).files if file.key.startswith(f"{table}/")]
         return self.table(*files, columns=columns)
 

@@ -3,8 +3,8 @@ import copy
 import pytest
 
 from benchmarks import report
+from benchmarks.cost_page import cost_section
 from benchmarks.measuring import Figures, Outcome, to_json
-from fruits_airflow.emr import cost
 from tests.benchmarks.test_measuring import MACHINE
 
 KEPT = {
@@ -20,7 +20,7 @@ KEPT = {
 def test_the_page_is_fresh():
     stored = report.PAGE
     assert stored.exists(), "docs/performance.md is missing; run make docs"
-    page = report.page(report.read_kept(), cost=cost.explain())
+    page = report.page(report.read_kept(), cost=cost_section())
     assert stored.read_text() == page, "docs/performance.md is not what the figures say; run make docs"
 
 

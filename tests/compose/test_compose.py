@@ -39,7 +39,7 @@ def test_the_file_is_clean(composed: Composed) -> None:
 
 
 def test_a_folder_becomes_published_tables_and_a_report_on_disk(composed: Composed, first, photos) -> None:
-    assert len(composed.rows(layout.FEATURES, "path", drop="first")["path"]) == FIRST * len(photos)
+    assert len(composed.rows(layout.FEATURES_TABLE, "path", drop="first")["path"]) == FIRST * len(photos)
     report = REPO / "out" / layout.run_name(first["run"]) / "report" / "index.html"
     assert str(report) in first["printed"]
     assert "<html" in report.read_text()
@@ -48,16 +48,16 @@ def test_a_folder_becomes_published_tables_and_a_report_on_disk(composed: Compos
 def test_the_results_are_those_of_the_engine_in_this_process(composed: Composed, first, extractor: Extractor) -> None:
     name = composed.manifest(first["run"], "featurize")["digests"]["engine"].split("-")[0]
     engine = open_engine(name, extractor.path().read_bytes())
-    rows = composed.rows(layout.FEATURES, "path", "features", drop="first")
+    rows = composed.rows(layout.FEATURES_TABLE, "path", "features", drop="first")
     files = [Path(first["folder"]) / path.removeprefix(layout.raw_prefix("first")) for path in rows["path"]]
     found = np.array(rows["features"])
     expected = np.concatenate([engine.features(decode(file.read_bytes())[0][None]) for file in files])
     assert np.abs(found - expected).max() <= 1e-6
-    rejects = composed.rows(layout.REJECTS, "path", drop="first")["path"]
+    rejects = composed.rows(layout.REJECTS_TABLE, "path", drop="first")["path"]
     assert {path.rsplit("/", 1)[1] for path in rejects} == set(BROKEN)
     singular = np.linalg.svd(found - found.mean(axis=0), compute_uv=False) ** 2
     k = int(np.searchsorted(np.cumsum(singular) / singular.sum(), 0.70)) + 1
-    assert {len(row) for row in composed.rows(layout.PROJECTED, "projected", drop="first")["projected"]} == {k}
+    assert {len(row) for row in composed.rows(layout.PROJECTED_TABLE, "projected", drop="first")["projected"]} == {k}
 
 
 def test_no_process_is_root_and_no_port_is_open_beyond_loopback(composed: Composed, first) -> None:
@@ -116,7 +116,7 @@ def test_every_version_of_every_object_outlives_localstack(composed: Composed, f
     assert settings_of(s3, bucket) == settings
     assert s3.get_object(Bucket=bucket, Key="kept/parts")["Body"].read() == large
     assert s3.get_object(Bucket=bucket, Key="kept/copy")["Body"].read() == b"second"
-    assert composed.rows(layout.FEATURES, "path", drop="first")["path"]
+    assert composed.rows(layout.FEATURES_TABLE, "path", drop="first")["path"]
 
 
 KILLED = (
@@ -133,7 +133,7 @@ def test_services_killed_during_a_run_lose_nothing(composed: Composed, first, ph
     Each is a further drop, which is transformed with the PCA that the first one saved.
     """
     drop = f"killed-{killed[-1]}"
-    before = sorted(composed.rows(layout.FEATURES, "path")["path"])
+    before = sorted(composed.rows(layout.FEATURES_TABLE, "path")["path"])
     composed.upload(arrange(tmp_path, {name: files[:PER_VARIETY] for name, files in photos.items()}), drop)
     run = composed.api.trigger(DAG, {"drop": drop})
     composed.until(lambda: composed.state(run, "featurize") in ("running", "deferred"), limit_s=120)
@@ -149,8 +149,8 @@ def test_services_killed_during_a_run_lose_nothing(composed: Composed, first, ph
     states = {task.task: task.state for task in ended.tasks}
     assert ended.state == "success", states
     assert states["fit_pca"] == "skipped"
-    assert set(composed.rows(layout.PROJECTED, "pca")["pca"]) == {layout.run_name(first["run"])}
-    after = composed.rows(layout.FEATURES, "path", "drop")
+    assert set(composed.rows(layout.PROJECTED_TABLE, "pca")["pca"]) == {layout.run_name(first["run"])}
+    after = composed.rows(layout.FEATURES_TABLE, "path", "drop")
     assert sorted(path for path, of in zip(after["path"], after["drop"], strict=True) if of != drop) == before
     assert after["drop"].count(drop) == PER_VARIETY * len(photos)
 
@@ -160,7 +160,10 @@ def test_every_service_is_killed_once() -> None:
 
 
 def test_down_and_up_again_keep_photos_results_and_history(composed: Composed, first) -> None:
-    tables = {key: sorted(composed.rows(key, "path")["path"]) for key in (layout.FEATURES, layout.PROJECTED, layout.REJECTS)}
+    tables = {
+        key: sorted(composed.rows(key, "path")["path"])
+        for key in (layout.FEATURES_TABLE, layout.PROJECTED_TABLE, layout.REJECTS_TABLE)
+    }
     composed.make("compose-down")
     assert composed.compose("ps", "--all", "--quiet") == ""
 

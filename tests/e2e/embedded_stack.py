@@ -12,8 +12,9 @@ import boto3
 import pytest
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from fruits_airflow.tables import Table
-from fruits_contract import layout
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.tables import PublishedTable
+from fruits_contract import columns, layout
 from local import AIRFLOW_USER, REPO
 from local.client.airflow_api import AirflowApi, DagRun
 from local.client.synthetic_photos import draw
@@ -55,7 +56,8 @@ class Ended:
 class Stack:
     """The running services, in the words of the tests."""
 
-    def __init__(self, running: Services) -> None:
+    def __init__(self, running: Services, *, lineage: Path) -> None:
+        self.lineage = lineage
         self.services = running
         self.bucket = running.bucket
         self.s3 = boto3.client("s3")
@@ -86,10 +88,24 @@ class Stack:
         conf = params | ({"drop": drop} if drop else {})
         return self.wait(DAG, self.api.trigger(DAG, conf))
 
+    def lineage_events(self, run: str) -> list[dict[str, Any]]:
+        """Return the OpenLineage events of a DAG run."""
+        events = [json.loads(line) for line in self.lineage.read_text().splitlines()]
+        return [event for event in events if run in json.dumps(event["run"]["facets"])]
+
     def wait(self, dag: str, dag_run_id: str) -> Ended:
         order = self.api.task_order(dag)
         self._until(lambda: self.api.dag_run(dag, dag_run_id, order=order).is_over, limit_s=RUN_LIMIT_S)
         return Ended(self.api.dag_run(dag, dag_run_id, order=order), layout.run_name(dag_run_id), self)
+
+    def wait_for_task(self, dag_run_id: str, task: str, state: str) -> None:
+        order = self.api.task_order(DAG)
+
+        def is_reached() -> bool:
+            tasks = self.api.dag_run(DAG, dag_run_id, order=order).tasks
+            return (task, state) in {(item.task, item.state) for item in tasks}
+
+        self._until(is_reached, limit_s=RUN_LIMIT_S)
 
     def pause(self, dag: str, *, is_paused: bool) -> None:
         self.api.request("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
@@ -110,12 +126,12 @@ class Stack:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
-    def table(self, key: str) -> Table:
-        return Table(self.bucket, key, "eu-north-1")
+    def table(self, key: str) -> PublishedTable:
+        return PublishedTable(Bucket(self.bucket, session=boto3.Session(), client=self.s3), key)
 
     def published(self) -> dict[str, str]:
         """Return the ETag of everything that makes up the published state: logs and files of the tables, current.json."""
-        files = {file for key in (layout.FEATURES, layout.PROJECTED, layout.REJECTS) for file in self.table(key).files()}
+        files = {file for key in columns.TABLES for file in self.table(key).files()}
         everything = self.keys("tables/") | self.keys(layout.CURRENT_MODELS)
         return {
             key: etag for key, etag in everything.items() if key in files or "_delta_log/" in key or key.startswith("models/")
@@ -142,15 +158,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (dags / f"{DAG}.py").write_text(source)
     (dags / f"{EVERY_MINUTE}.py").write_text(source.replace("0 3 * * *", "* * * * *").replace(f"{DAG}()", f"{EVERY_MINUTE}()"))
 
+    lineage = tmp_path_factory.mktemp("lineage")
+    openlineage = lineage / "openlineage.yml"
+    openlineage.write_text(f"transport: {{type: file, append: true, log_file_path: {lineage / 'events'}}}\n")
+    changed = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__OPENLINEAGE__CONFIG_PATH": str(openlineage),
+        "AIRFLOW__OPENLINEAGE__SPARK_INJECT_PARENT_JOB_INFO": "True",
+    }
     patch = pytest.MonkeyPatch()
     settings = airflow.settings
-    patch.setattr(airflow, "settings", lambda stack: settings(stack) | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)})
+    patch.setattr(airflow, "settings", lambda stack: settings(stack) | changed)
     environment = dict(os.environ)
     try:
         with services.session(Services.load(state)) as running:
             os.environ.update(running.env)
             boto3.setup_default_session()  # the one of earlier tests keeps their keys
-            yield Stack(running)
+            yield Stack(running, lineage=lineage / "events")
     finally:
         os.environ.clear()
         os.environ.update(environment)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from fruits_contract import columns, layout
-from tests.e2e.embedded_stack import EVERY_MINUTE, REAL_PHOTOS, Ended, Stack, arrange
+from tests.e2e.embedded_stack import DAG, EVERY_MINUTE, REAL_PHOTOS, Ended, Stack, arrange
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
@@ -34,7 +34,7 @@ def test_a_first_drop_is_fitted_published_and_leaves_no_cluster(stack, first):
     rows = list(csv.DictReader(io.StringIO(stack.read(layout.final_features(first.run)).decode())))
     assert batch["rows_in"] == len(stack.keys(layout.raw_prefix("first"))) - 1
     assert len(rows) + batch["rows_rejected"] == batch["rows_in"]
-    assert stack.table(layout.FEATURES).rows("path").num_rows == batch["rows_out"]
+    assert stack.table(layout.FEATURES_TABLE).rows("path").num_rows == batch["rows_out"]
     assert stack.cluster_of(first)["Status"]["State"] == "TERMINATED"
     assert b'"model_id": "' + first.run.encode() in stack.read(layout.CURRENT_MODELS)
 
@@ -43,7 +43,7 @@ def test_published_features_equal_kerass_reference_features(stack, first):
     if not REAL_PHOTOS.is_dir():
         pytest.skip(f"no real photos at {REAL_PHOTOS}: nothing to compare with")
     reference = np.load(REAL_PHOTOS / "reference_features.npz")
-    rows = stack.table(layout.FEATURES).rows("path", "features", drop="first")
+    rows = stack.table(layout.FEATURES_TABLE).rows("path", "features", drop="first")
     features = dict(zip(rows["path"].to_pylist(), rows["features"].to_pylist(), strict=True))
     keys = [str(key) for key in reference["keys"] if f"raw/first/{key}" in features]
     assert len(keys) >= 50
@@ -55,7 +55,7 @@ def test_published_features_equal_kerass_reference_features(stack, first):
 
 
 def test_the_published_pca_equals_numpys_svd(stack, first):
-    rows = stack.table(layout.FEATURES).rows("features", drop="first")
+    rows = stack.table(layout.FEATURES_TABLE).rows("features", drop="first")
     x = np.array(rows["features"].to_pylist(), dtype=np.float64)
     singular = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2
     with np.load(io.BytesIO(stack.read(layout.pca_arrays(first.run)))) as pca:
@@ -70,7 +70,7 @@ def test_the_same_drop_again_ends_without_a_cluster(stack, first):
     again = stack.run("first")
     assert again.state == "success"
     assert again.tasks["plan_batch"] == again.tasks["publish"] == again.tasks["featurize"] == "skipped"
-    assert "Nothing new in drop first" in again.log("plan_batch")
+    assert "nothing new in drop first" in again.log("plan_batch")
     assert len(stack.clusters()) == before
 
 
@@ -82,12 +82,12 @@ def test_a_second_drop_is_transformed_with_the_first_pca(stack, first, photos, t
     assert second.tasks["fit_pca"] == "skipped"
     assert second.manifest("transform_pca")["digests"]["pca"] == first.run
     assert stack.read(layout.CURRENT_MODELS) == pointer
-    assert set(stack.table(layout.PROJECTED).rows("pca")["pca"].to_pylist()) == {first.run}
+    assert set(stack.table(layout.PROJECTED_TABLE).rows("pca")["pca"].to_pylist()) == {first.run}
 
 
 def test_added_photos_are_featurized_alone_and_a_changed_one_replaces_its_row(stack, first, photos, tmp_path):
     variety, files = next(iter(photos.items()))
-    before = stack.table(layout.FEATURES).rows("path", "etag", "features", drop="first")
+    before = stack.table(layout.FEATURES_TABLE).rows("path", "etag", "features", drop="first")
     changed = sorted(path for path in before["path"].to_pylist() if f"/{variety}/" in path)[0]
     stack.s3.put_object(Bucket=stack.bucket, Key=changed, Body=files[60].read_bytes())
     stack.upload(arrange(tmp_path, {variety: files[50:60]}), "first")
@@ -96,12 +96,12 @@ def test_added_photos_are_featurized_alone_and_a_changed_one_replaces_its_row(st
 
     assert ended.state == "success"
     assert ended.manifest("featurize")["rows_in"] == 11
-    after = stack.table(layout.FEATURES).rows("path", "etag", "features", drop="first")
+    after = stack.table(layout.FEATURES_TABLE).rows("path", "etag", "features", drop="first")
     assert after.num_rows == before.num_rows + 10
     assert len(set(after["path"].to_pylist())) == after.num_rows
     old, new = (dict(zip(rows["path"].to_pylist(), rows["etag"].to_pylist(), strict=True)) for rows in (before, after))
     assert [path for path in old if new[path] != old[path]] == [changed]
-    projected = stack.table(layout.PROJECTED).rows("path", pca=first.run, drop="first")["path"].to_pylist()
+    projected = stack.table(layout.PROJECTED_TABLE).rows("path", pca=first.run, drop="first")["path"].to_pylist()
     assert sorted(projected) == sorted(after["path"].to_pylist())
 
 
@@ -124,11 +124,11 @@ def test_a_few_broken_photos_are_rejected_with_reasons(stack, first, photos, tmp
     stack.upload(with_broken(tmp_path, photos, count=20), "few-broken")
     ended = stack.run("few-broken")
     assert ended.state == "success"
-    rejects = stack.table(layout.REJECTS).rows("path", "reason", "detail", drop="few-broken")
+    rejects = stack.table(layout.REJECTS_TABLE).rows("path", "reason", "detail", drop="few-broken")
     assert rejects.num_rows == 20
     assert set(rejects["reason"].to_pylist()) == {"empty", "not_an_image", "truncated"}
     assert all(rejects["detail"].to_pylist())
-    assert stack.table(layout.FEATURES).rows("path", drop="few-broken").num_rows == 400
+    assert stack.table(layout.FEATURES_TABLE).rows("path", drop="few-broken").num_rows == 400
     page = stack.read(layout.report_page(ended.run)).decode()
     assert "not_an_image" in page
 
@@ -139,14 +139,14 @@ def test_a_few_broken_photos_are_rejected_with_reasons(stack, first, photos, tmp
 
     # One broken photo is repaired, one good one breaks: each moves to the other table.
     repaired = rejects["path"].to_pylist()[0]
-    spoilt = stack.table(layout.FEATURES).rows("path", drop="few-broken")["path"].to_pylist()[0]
+    spoilt = stack.table(layout.FEATURES_TABLE).rows("path", drop="few-broken")["path"].to_pylist()[0]
     stack.s3.put_object(Bucket=stack.bucket, Key=repaired, Body=next(iter(photos.values()))[60].read_bytes())
     stack.s3.put_object(Bucket=stack.bucket, Key=spoilt, Body=b"spoilt")
     assert stack.run("few-broken", max_reject_ratio=0.5).state == "success"
     now = {key: stack.table(key).rows("path", drop="few-broken")["path"].to_pylist() for key in columns.TABLES}
-    assert sorted(now[layout.FEATURES]) == sorted(now[layout.PROJECTED])
-    assert len(now[layout.FEATURES]) == 400 and len(now[layout.REJECTS]) == 20
-    assert repaired in now[layout.FEATURES] and spoilt in now[layout.REJECTS]
+    assert sorted(now[layout.FEATURES_TABLE]) == sorted(now[layout.PROJECTED_TABLE])
+    assert len(now[layout.FEATURES_TABLE]) == 400 and len(now[layout.REJECTS_TABLE]) == 20
+    assert repaired in now[layout.FEATURES_TABLE] and spoilt in now[layout.REJECTS_TABLE]
 
 
 def test_too_many_broken_photos_publish_nothing(stack, first, photos, tmp_path):
@@ -186,7 +186,7 @@ def test_a_step_that_fails_says_why_and_the_same_drop_succeeds_after_repair(stac
     assert stack.published() == before
 
     assert stack.run("repaired").state == "success"
-    assert stack.table(layout.FEATURES).rows("path", drop="repaired").num_rows == 4 * len(photos)
+    assert stack.table(layout.FEATURES_TABLE).rows("path", drop="repaired").num_rows == 4 * len(photos)
 
 
 def test_a_release_that_is_not_there_is_named_before_a_cluster_starts(stack, first):
@@ -197,12 +197,25 @@ def test_a_release_that_is_not_there_is_named_before_a_cluster_starts(stack, fir
     assert len(stack.clusters()) == clusters
 
 
+def test_a_run_marked_as_failed_ends_as_failed_without_cluster_and_publication(stack, first):
+    before = stack.published()
+    dag_run_id = stack.api.trigger(DAG, {"drop": "first", "mode": "fit"})
+    stack.wait_for_task(dag_run_id, "fit_pca", "deferred")
+    stack.api.request("PATCH", f"/dags/{DAG}/dagRuns/{dag_run_id}", {"state": "failed"})
+    ended = stack.wait(DAG, dag_run_id)
+    assert ended.state == "failed"
+    assert ended.tasks["publish"] == "skipped"
+    assert ended.tasks["fail_if_aborted"] == "failed"
+    assert stack.cluster_of(ended)["Status"]["State"] == "TERMINATED"
+    assert stack.published() == before
+
+
 def test_a_refit_projects_all_retained_photos_anew(stack, first):
-    photos = stack.table(layout.FEATURES).rows("path").num_rows
+    photos = stack.table(layout.FEATURES_TABLE).rows("path").num_rows
     refit = stack.run("first", mode="fit", variance=0.5)
     assert refit.state == "success"
     assert refit.tasks["fit_pca"] == "success"
-    projected = stack.table(layout.PROJECTED).rows("path", "projected", pca=refit.run)
+    projected = stack.table(layout.PROJECTED_TABLE).rows("path", "projected", pca=refit.run)
     assert projected.num_rows == photos
     assert pa.compute.unique(pa.compute.list_value_length(projected["projected"])).to_pylist() == [
         refit.manifest("fit_pca")["figures"]["k"]
@@ -222,6 +235,6 @@ def test_a_scheduled_run_whose_drop_never_comes_is_skipped(stack, first):
         stack.deploy()
     assert dag_run_id.startswith("scheduled__")
     assert ended.state == "success"
-    assert set(ended.tasks.values()) == {"skipped"}
-    assert "has not come in the waiting time" in ended.log("wait_for_drop")
+    assert {task for task, state in ended.tasks.items() if state != "skipped"} == {"fail_if_aborted"}
+    assert "has not arrived in the waiting time" in ended.log("wait_for_drop")
     assert len(stack.clusters()) == clusters

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from fruits_contract.params import MODES, TRIGGER
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, MODES
 from local import AIRFLOW_USER
 from local.client.airflow_api import AirflowRefused
 from tests.e2e.embedded_stack import DAG, Stack, arrange
@@ -68,7 +68,7 @@ def form(page: Page) -> Locator:
     page.goto(f"/dags/{DAG}")
     page.get_by_role("button", name="Trigger Dag").click()
     form = page.get_by_role("dialog")
-    expect(field(form, TRIGGER[-1].name)).to_be_visible()
+    expect(field(form, FEATURES_PIPELINE.trigger[-1].name)).to_be_visible()
     return form
 
 
@@ -94,7 +94,7 @@ def manual_runs(stack: Stack) -> set[str]:
 
 
 def test_the_form_explains_every_parameter(form):
-    for spec in TRIGGER:
+    for spec in FEATURES_PIPELINE.trigger:
         expect(field(form, spec.name)).to_contain_text(spec.name)
         expect(field(form, spec.name)).to_contain_text(spec.description)
 
@@ -142,7 +142,7 @@ def test_a_run_started_from_the_form_becomes_a_success(stack: Stack, form, page,
 
     assert ended.state == "success"
     run = stack.api.request("GET", f"/dags/{DAG}/dagRuns/{run_id}")
-    assert run["conf"] == {spec.name: spec.default for spec in TRIGGER} | {"drop": DROP}
+    assert run["conf"] == {spec.name: spec.default for spec in FEATURES_PIPELINE.trigger} | {"drop": DROP}
     assert run["triggering_user_name"] == AIRFLOW_USER
     assert ended.manifest("featurize")["rows_in"] == PHOTOS_PER_VARIETY * len(photos)
     page.goto(f"/dags/{DAG}/runs/{quote(run_id)}")

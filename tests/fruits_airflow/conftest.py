@@ -15,13 +15,23 @@ os.environ.update(
     }
 )
 
+import boto3  # noqa: E402
 import pytest  # noqa: E402
+from mypy_boto3_s3 import S3Client  # noqa: E402
 
+from fruits_airflow.bucket import Bucket  # noqa: E402
 from fruits_airflow.settings import Settings  # noqa: E402
-from fruits_contract.params import RunParams  # noqa: E402
-from tests.release.s3_server import bucket, s3, s3_environment  # noqa: E402
+from fruits_contract.features_pipeline import FeaturesRunParams  # noqa: E402
+from tests.release.s3_server import bucket as bucket_name  # noqa: E402
+from tests.release.s3_server import s3, s3_environment  # noqa: E402
 
-__all__ = ["bucket", "s3", "s3_environment"]
+__all__ = ["bucket_name", "s3", "s3_environment"]
+
+
+@pytest.fixture
+def bucket(s3: S3Client, bucket_name: str) -> Bucket:
+    """An empty bucket of a real S3 server."""
+    return Bucket(bucket_name, session=boto3.Session(), client=s3)
 
 
 @pytest.fixture
@@ -30,5 +40,5 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def params() -> RunParams:
-    return RunParams(bucket="photos", run="r1", drop="first", release="v2", extractor="e" * 64, pca="p1")
+def params() -> FeaturesRunParams:
+    return FeaturesRunParams(bucket="photos", run="r1", drop="first", release="v2", extractor="e" * 64, pca="p1")

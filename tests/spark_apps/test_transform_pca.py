@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fruits_contract import columns, layout
-from fruits_contract.stages import TRANSFORM_PCA
+from fruits_contract.features_pipeline import TRANSFORM_PCA
 from tests.spark_apps.conftest import Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark4]

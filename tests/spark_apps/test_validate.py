@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from fruits import checks
 from fruits.saved_pca import PcaCard
 from fruits_contract.columns import ddl
+from fruits_contract.features_pipeline import VALIDATE
 from fruits_contract.manifest import Finding, Manifest
-from fruits_contract.stages import VALIDATE
 from tests.spark_apps.conftest import Run
 
 KINDS = {"path": "string", "label": "string", "features": "array<float>", "projected": "array<float>"}

@@ -7,7 +7,7 @@ from fruits_airflow.emr import spark_conf
 from fruits_airflow.emr.prices import INSTANCES, PRIMARIES, Instance
 from fruits_airflow.settings import Settings
 from fruits_contract import layout
-from fruits_contract.params import RunParams
+from fruits_contract.pipeline import RunParams
 
 MANAGED_POLICIES_TAG = "for-use-with-amazon-emr-managed-policies"
 
@@ -15,9 +15,22 @@ MANAGED_POLICIES_TAG = "for-use-with-amazon-emr-managed-policies"
 def job_flow(settings: Settings, params: RunParams, *, nodes: int) -> dict[str, Any]:
     """Return the RunJobFlow request for a run.
 
-    The cluster stays up between steps, since the DAG adds them one by one; should the DAG die, EMR itself ends it after
+    The cluster stays up between steps, because the DAG adds them one by one; should the DAG die, EMR terminates it after
     `idle_timeout_s`. Steps run one at a time.
     """
+    instances: dict[str, Any] = {
+        "KeepJobFlowAliveWhenNoSteps": True,
+        "TerminationProtected": False,
+        "InstanceFleets": [
+            _fleet("MASTER", PRIMARIES, on_demand=1),
+            # Spot nodes may be taken back: Spark repeats the lost tasks, and EMR falls back to on-demand when there are none.
+            # Each type is a pool of its own on the Spot market; the more of them, the fewer nodes are taken back.
+            _fleet("CORE", INSTANCES, spot=nodes),
+        ],
+    }
+    if settings.subnets:
+        instances["Ec2SubnetIds"] = list(settings.subnets)
+    tags = {"project": "fruits", "run": params.run, MANAGED_POLICIES_TAG: "true", **settings.tags}
     return {
         "Name": f"fruits {params.run}",
         "ReleaseLabel": settings.emr_release,
@@ -28,17 +41,7 @@ def job_flow(settings: Settings, params: RunParams, *, nodes: int) -> dict[str, 
         "VisibleToAllUsers": True,
         "StepConcurrencyLevel": 1,
         "AutoTerminationPolicy": {"IdleTimeout": settings.idle_timeout_s},
-        "Instances": {
-            "KeepJobFlowAliveWhenNoSteps": True,
-            "TerminationProtected": False,
-            **({"Ec2SubnetIds": list(settings.subnets)} if settings.subnets else {}),
-            "InstanceFleets": [
-                _fleet("MASTER", PRIMARIES, on_demand=1),
-                # Spot may be taken back: Spark repeats the lost tasks, and EMR falls back to on-demand when there is none. Each
-                # type is a pool of its own on the Spot market; the more of them, the fewer nodes are taken back.
-                _fleet("CORE", INSTANCES, spot=nodes),
-            ],
-        },
+        "Instances": instances,
         "BootstrapActions": [
             {
                 "Name": "python 3.11 from the wheelhouse",
@@ -63,15 +66,7 @@ def job_flow(settings: Settings, params: RunParams, *, nodes: int) -> dict[str, 
                 "Configurations": [{"Classification": "export", "Properties": {"AWS_REGION": settings.region}}],
             },
         ],
-        "Tags": [
-            {"Key": key, "Value": value}
-            for key, value in {
-                "project": "fruits",
-                "run": params.run,
-                MANAGED_POLICIES_TAG: "true",
-                **settings.tags,
-            }.items()
-        ],
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
     }
 
 

@@ -1,7 +1,7 @@
-"""How Spark is set up, each line with its reason, in this one place: what a step says, and what only a cluster can be told.
+"""Spark's configuration, each property with its reason: those of a step, and those that only the cluster's request can set.
 
-The lines of a step must not name a master or an endpoint: the same step runs on EMR's YARN, on a local one and on `local[*]`,
-where Spark passes over what has no meaning there.
+A step names no master: the same step runs on EMR's YARN, on a local one and on `local[*]`, where Spark ignores what does not
+apply.
 """
 
 from dataclasses import dataclass
@@ -112,11 +112,14 @@ LEFT = (
 )
 
 
-def words() -> list[str]:
-    """Return the lines of a step as words for spark-submit."""
-    return [word for line in STEP for word in ("--conf", f"{line.name}={line.value}")]
+def step_arguments() -> list[str]:
+    """Return the properties of a step as arguments for spark-submit."""
+    arguments: list[str] = []
+    for line in STEP:
+        arguments += ["--conf", f"{line.name}={line.value}"]
+    return arguments
 
 
 def classifications() -> list[dict[str, object]]:
-    """Return the lines of the cluster in the form of RunJobFlow's Configurations."""
+    """Return the properties of the cluster in the form of RunJobFlow's Configurations."""
     return [{"Classification": name, "Properties": {line.name: line.value for line in lines}} for name, lines in CLUSTER.items()]

@@ -10,12 +10,12 @@ import pytest
 from fruits_airflow.emr.cluster import MANAGED_POLICIES_TAG, job_flow
 from fruits_airflow.emr.prices import INSTANCES, PRIMARIES
 from fruits_airflow.settings import Settings
-from fruits_contract.params import RunParams
+from fruits_contract.features_pipeline import FeaturesRunParams
 from tests.fruits_airflow.emr.emr_request import problems
 
 
 @pytest.fixture
-def request_(settings: Settings, params: RunParams) -> dict[str, Any]:
+def request_(settings: Settings, params: FeaturesRunParams) -> dict[str, Any]:
     return job_flow(settings, params, nodes=3)
 
 
@@ -27,7 +27,7 @@ def test_emr_accepts_the_request(request_: dict[str, Any]) -> None:
     assert problems("RunJobFlow", request_) == []
 
 
-def test_emr_accepts_it_without_subnets_too(settings: Settings, params: RunParams) -> None:
+def test_emr_accepts_it_without_subnets_too(settings: Settings, params: FeaturesRunParams) -> None:
     request = job_flow(replace(settings, subnets=()), params, nodes=1)
     assert problems("RunJobFlow", request) == []
     assert "Ec2SubnetIds" not in request["Instances"]
@@ -46,7 +46,7 @@ def test_a_wrong_request_would_be_noticed(request_: dict[str, Any], change: dict
 
 
 @pytest.mark.parametrize("nodes", [1, 3, 10])
-def test_core_nodes_are_spot_and_the_primary_is_not(settings: Settings, params: RunParams, nodes: int) -> None:
+def test_core_nodes_are_spot_and_the_primary_is_not(settings: Settings, params: FeaturesRunParams, nodes: int) -> None:
     fleets = {
         fleet["InstanceFleetType"]: fleet for fleet in job_flow(settings, params, nodes=nodes)["Instances"]["InstanceFleets"]
     }
@@ -70,13 +70,13 @@ def test_tags_say_what_it_is_for_and_let_emrs_policy_manage_it(request_: dict[st
     assert MANAGED_POLICIES_TAG == "for-use-with-amazon-emr-managed-policies"
 
 
-def test_tags_of_the_deployment_are_added(settings: Settings, params: RunParams) -> None:
+def test_tags_of_the_deployment_are_added(settings: Settings, params: FeaturesRunParams) -> None:
     request = job_flow(replace(settings, tags={"cost-centre": "42"}), params, nodes=1)
     assert tags(request)["cost-centre"] == "42"
     assert len(request["Tags"]) == 4
 
 
-def test_emr_ends_a_forgotten_cluster(settings: Settings, params: RunParams) -> None:
+def test_emr_ends_a_forgotten_cluster(settings: Settings, params: FeaturesRunParams) -> None:
     request = job_flow(replace(settings, idle_timeout_s=600), params, nodes=1)
     assert request["AutoTerminationPolicy"] == {"IdleTimeout": 600}
     assert request["Instances"]["TerminationProtected"] is False
@@ -98,7 +98,7 @@ def test_workers_run_the_python_that_the_bootstrap_action_makes(request_: dict[s
     assert properties["spark-defaults"]["spark.executorEnv.AWS_REGION"] == "eu-north-1"
 
 
-def test_the_request_holds_no_secret(settings: Settings, params: RunParams, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_request_holds_no_secret(settings: Settings, params: FeaturesRunParams, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
     text = json.dumps(job_flow(settings, params, nodes=1))

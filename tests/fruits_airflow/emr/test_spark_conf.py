@@ -9,7 +9,7 @@ from fruits_airflow.emr import spark_conf
 from fruits_airflow.emr.cluster import job_flow
 from fruits_airflow.emr.prices import INSTANCES
 from fruits_airflow.settings import Settings
-from fruits_contract.params import RunParams
+from fruits_contract.features_pipeline import FeaturesRunParams
 
 STEP = {line.name: line.value for line in spark_conf.STEP}
 CLUSTER = {line.name: line.value for lines in spark_conf.CLUSTER.values() for line in lines}
@@ -20,7 +20,7 @@ def mebibytes(size: str) -> int:
 
 
 @pytest.fixture
-def told(settings: Settings, params: RunParams) -> dict[str, dict[str, str]]:
+def told(settings: Settings, params: FeaturesRunParams) -> dict[str, dict[str, str]]:
     """What the cluster's request says, by classification."""
     configurations = job_flow(settings, params, nodes=1)["Configurations"]
     found = {item["Classification"]: item["Properties"] for item in configurations}
@@ -46,7 +46,7 @@ def test_every_line_has_its_reason() -> None:
 
 
 def test_a_step_says_every_line_as_conf() -> None:
-    words = spark_conf.words()
+    words = spark_conf.step_arguments()
     assert words[::2] == ["--conf"] * len(STEP)
     assert dict(word.split("=", 1) for word in words[1::2]) == STEP
 

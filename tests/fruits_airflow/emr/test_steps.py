@@ -4,36 +4,37 @@ import pytest
 
 from fruits_airflow.emr import spark_conf
 from fruits_airflow.emr.steps import step
-from fruits_contract.params import RunParams
-from fruits_contract.stages import STAGES, Stage
+from fruits_contract.features_pipeline import FeaturesRunParams
+from fruits_contract.pipeline import Stage
+from fruits_contract.pipelines import STAGES
 from tests.fruits_airflow.emr.emr_request import problems
 
 stages = pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 
 
 @stages
-def test_emr_accepts_the_step(stage: Stage, params: RunParams) -> None:
+def test_emr_accepts_the_step(stage: Stage, params: FeaturesRunParams) -> None:
     assert problems("AddJobFlowSteps", {"JobFlowId": "j-1", "Steps": [step(stage, params)]}) == []
 
 
 @stages
-def test_the_step_submits_the_stages_script_with_the_package_of_the_release(stage: Stage, params: RunParams) -> None:
+def test_the_step_submits_the_stages_script_with_the_package_of_the_release(stage: Stage, params: FeaturesRunParams) -> None:
     made = step(stage, params)
     assert made["Name"] == stage.name
     assert made["HadoopJarStep"]["Jar"] == "command-runner.jar"
     args = made["HadoopJarStep"]["Args"]
     assert args[:3] == ["spark-submit", "--deploy-mode", "client"]
     package = args.index("--py-files")
-    assert args[3:package] == spark_conf.words()
+    assert args[3:package] == spark_conf.step_arguments()
     assert args[package : package + 3] == ["--py-files", "s3://photos/code/v2/fruits.zip", f"s3://photos/code/v2/{stage.name}.py"]
 
 
 @stages
-def test_what_follows_the_script_are_the_runs_parameters(stage: Stage, params: RunParams) -> None:
+def test_what_follows_the_script_are_the_runs_parameters(stage: Stage, params: FeaturesRunParams) -> None:
     words = step(stage, params)["HadoopJarStep"]["Args"]
     script = next(number for number, word in enumerate(words) if word.endswith(f"/{stage.name}.py"))
-    assert RunParams.from_argv(words[script + 1 :]) == params
+    assert FeaturesRunParams.from_argv(words[script + 1 :]) == params
 
 
-def test_a_failed_step_leaves_the_cluster_to_the_teardown(params: RunParams) -> None:
+def test_a_failed_step_leaves_the_cluster_to_the_teardown(params: FeaturesRunParams) -> None:
     assert step(STAGES[0], params)["ActionOnFailure"] == "CONTINUE"

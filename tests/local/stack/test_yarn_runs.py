@@ -6,8 +6,7 @@ import numpy as np
 import psutil
 import pytest
 
-from fruits_contract.params import RunParams
-from fruits_contract.stages import FEATURIZE, FIT_PCA
+from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, FeaturesRunParams
 from local.stack import ports
 from local.stack.supervision import Supervisor
 from tests.local.stack.yarn_stack import EXECUTOR, PER_VARIETY, VARIETIES, YarnStack, command_line, script_step, yarn_stack
@@ -22,8 +21,8 @@ class Ran:
     """A run on YARN and the same run in one process."""
 
     stack: YarnStack
-    on_yarn: RunParams
-    in_one: RunParams
+    on_yarn: FeaturesRunParams
+    in_one: FeaturesRunParams
     events: str
 
 

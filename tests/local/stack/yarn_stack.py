@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fruits_contract import layout
-from fruits_contract.params import RunParams
+from fruits_contract.features_pipeline import FeaturesRunParams
 from local import REPO
 from local.client import synthetic_photos
 from local.client.upload import upload_drop
@@ -72,12 +72,12 @@ class YarnStack:
     listening: set[tuple[str, str]] = field(default_factory=set)
     command_lines: set[str] = field(default_factory=set)
 
-    def plan(self, run: str) -> tuple[RunParams, dict[str, Any]]:
+    def plan(self, run: str) -> tuple[FeaturesRunParams, dict[str, Any]]:
         """Plan a run as the DAG does; returns its parameters and its cluster, without bootstrap actions."""
         from fruits_airflow.planning import plan_run
 
         planned = plan_run(self.s3, self.settings, dag_run_id=run, drop="photos", asked={"mode": "fit"})
-        return RunParams(**planned["params"]), planned["job_flow"] | {"BootstrapActions": []}
+        return FeaturesRunParams(**planned["params"]), planned["job_flow"] | {"BootstrapActions": []}
 
     def start(self, cluster: dict[str, Any], *steps: dict[str, Any], **spark_defaults: str) -> str:
         more = {
@@ -109,7 +109,7 @@ class YarnStack:
     def read(self, key: str) -> io.BytesIO:
         return io.BytesIO(self.s3.get_object(Bucket=Stack.bucket, Key=key)["Body"].read())
 
-    def features(self, params: RunParams) -> dict[str, np.ndarray]:
+    def features(self, params: FeaturesRunParams) -> dict[str, np.ndarray]:
         """Return each photo's features by its path."""
         prefix = layout.features_part(params.drop, params.run)
         keys = [each["Key"] for each in self.s3.list_objects_v2(Bucket=Stack.bucket, Prefix=prefix)["Contents"]]
@@ -117,7 +117,7 @@ class YarnStack:
         values = table["features"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
         return dict(zip(table["path"].to_pylist(), values, strict=True))
 
-    def pca(self, params: RunParams) -> dict[str, np.ndarray]:
+    def pca(self, params: FeaturesRunParams) -> dict[str, np.ndarray]:
         with np.load(self.read(layout.pca_arrays(params.pca)), allow_pickle=False) as arrays:
             return dict(arrays)
 

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fruits_contract import layout
-from fruits_contract.params import ENGINES, TRIGGER, InvalidParam, ParamSpec, RunParams, resolve
+from fruits_contract.features_pipeline import ENGINES, FEATURES_PIPELINE, FeaturesRunParams
+from fruits_contract.pipeline import InvalidParam, ParamSpec
 
 names = st.from_regex(layout.NAME, fullmatch=True)
 run_params = st.builds(
-    RunParams,
+    FeaturesRunParams,
     bucket=st.from_regex(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", fullmatch=True),
     run=names,
     drop=names,
@@ -30,19 +31,19 @@ VALID: dict[str, Any] = {"bucket": "b", "run": "r", "drop": "d", "release": "v1"
 
 
 @given(run_params)
-def test_argv_brings_back_the_same_parameters(params: RunParams) -> None:
+def test_argv_brings_back_the_same_parameters(params: FeaturesRunParams) -> None:
     argv = params.to_argv()
     assert all(isinstance(word, str) for word in argv)
-    assert RunParams.from_argv(argv) == params
+    assert FeaturesRunParams.from_argv(argv) == params
 
 
-@pytest.mark.parametrize("name", [item.name for item in fields(RunParams)])
+@pytest.mark.parametrize("name", [item.name for item in fields(FeaturesRunParams)])
 def test_argv_without_a_word_names_it_and_exits_with_2(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     flag = f"--{name.replace('_', '-')}"
-    argv = RunParams(**VALID).to_argv()
+    argv = FeaturesRunParams(**VALID).to_argv()
     place = argv.index(flag)
     with pytest.raises(SystemExit) as left:
-        RunParams.from_argv(argv[:place] + argv[place + 2 :])
+        FeaturesRunParams.from_argv(argv[:place] + argv[place + 2 :])
     assert left.value.code == 2
     assert f"required: {flag}" in capsys.readouterr().err
 
@@ -50,7 +51,7 @@ def test_argv_without_a_word_names_it_and_exits_with_2(name: str, capsys: pytest
 @pytest.mark.parametrize("word", ["--pcas", "--varian"])
 def test_argv_with_an_unknown_or_shortened_word_exits_with_2(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
-        RunParams.from_argv([*RunParams(**VALID).to_argv(), word, "1"])
+        FeaturesRunParams.from_argv([*FeaturesRunParams(**VALID).to_argv(), word, "1"])
     assert left.value.code == 2
     assert f"unrecognized arguments: {word}" in capsys.readouterr().err
 
@@ -77,7 +78,7 @@ def test_argv_with_an_unknown_or_shortened_word_exits_with_2(word: str, capsys: 
 )
 def test_values_out_of_bounds_are_refused_by_name(name: str, value: object, message: str) -> None:
     with pytest.raises((InvalidParam, layout.InvalidName), match=message):
-        RunParams(**{**VALID, name: value})
+        FeaturesRunParams(**{**VALID, name: value})
 
 
 @pytest.mark.parametrize(
@@ -85,39 +86,43 @@ def test_values_out_of_bounds_are_refused_by_name(name: str, value: object, mess
     [("variance", 1.0), ("variance", 5e-324), ("components", 0), ("components", 1280), ("max_reject_ratio", 0.0)],
 )
 def test_the_bounds_themselves_are_accepted(name: str, value: float) -> None:
-    assert asdict(RunParams(**{**VALID, name: value}))[name] == value
+    assert asdict(FeaturesRunParams(**{**VALID, name: value}))[name] == value
 
 
 def test_nothing_asked_gives_every_default() -> None:
-    assert resolve({}) == {spec.name: spec.default for spec in TRIGGER}
+    assert FEATURES_PIPELINE.resolve({}) == {spec.name: spec.default for spec in FEATURES_PIPELINE.trigger}
 
 
 def test_asked_values_replace_defaults() -> None:
-    assert resolve({"mode": "fit", "components": 12}) == {**resolve({}), "mode": "fit", "components": 12}
+    assert FEATURES_PIPELINE.resolve({"mode": "fit", "components": 12}) == {
+        **FEATURES_PIPELINE.resolve({}),
+        "mode": "fit",
+        "components": 12,
+    }
 
 
 def test_an_asked_none_is_not_out_of_bounds() -> None:
-    assert resolve({"components": None})["components"] is None
+    assert FEATURES_PIPELINE.resolve({"components": None})["components"] is None
 
 
 def test_unknown_names_are_told_with_the_known_ones() -> None:
     with pytest.raises(InvalidParam, match="unknown parameter colour, shape; expected drop, mode, variance, components"):
-        resolve({"shape": 1, "mode": "fit", "colour": 2})
+        FEATURES_PIPELINE.resolve({"shape": 1, "mode": "fit", "colour": 2})
 
 
 def test_a_value_out_of_bounds_is_refused_before_a_run_is_planned() -> None:
     with pytest.raises(InvalidParam, match=r"mode is 'refit'; expected one of auto, fit, transform"):
-        resolve({"mode": "refit"})
+        FEATURES_PIPELINE.resolve({"mode": "refit"})
 
 
-@pytest.mark.parametrize("spec", TRIGGER, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", FEATURES_PIPELINE.trigger, ids=lambda spec: spec.name)
 def test_every_default_is_within_its_own_bounds(spec: ParamSpec) -> None:
     spec.check(spec.default)
     assert spec.description.endswith(".")
 
 
 def test_every_stage_parameter_that_a_person_may_ask_for_has_the_same_default() -> None:
-    planned = {item.name: item.default for item in fields(RunParams)}
-    for spec in TRIGGER:
+    planned = {item.name: item.default for item in fields(FeaturesRunParams)}
+    for spec in FEATURES_PIPELINE.trigger:
         if spec.name in ("variance", "max_reject_ratio", "engine"):
             assert planned[spec.name] == spec.default

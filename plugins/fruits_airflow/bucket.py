@@ -1,0 +1,139 @@
+"""The project's bucket: the only module that talks to the object store, with the credentials of Airflow's connection."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import IO, Any, NamedTuple, cast
+
+import boto3
+import obstore
+import tenacity
+from obstore.auth.boto3 import Boto3CredentialProvider
+from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.fsspec import FsspecStore
+from obstore.store import S3Store
+
+from fruits_airflow.settings import Settings
+from fruits_contract import layout
+
+AWS_CONN_ID = "aws_default"
+# botocore renews the credentials of an assumed role when less than ten to fifteen minutes of them are left.
+CREDENTIALS_TTL = timedelta(minutes=5)
+
+
+class ObjectInfo(NamedTuple):
+    """One object of a listing."""
+
+    key: str
+    etag: str
+    size_bytes: int
+
+
+class Bucket:
+    """Objects of the project's bucket, and how delta-rs reaches its tables.
+
+    Parameters
+    ----------
+    session
+        Its credentials serve boto3, obstore and delta-rs alike; those of an assumed role are refreshed by botocore.
+    client
+        A boto3 client of S3 made by that session; obstore and delta-rs use the same region and endpoint.
+    """
+
+    def __init__(self, name: str, *, session: boto3.Session, client: Any) -> None:
+        self.name = name
+        self._session = session
+        self._client = client
+        self._region = client.meta.region_name
+        self._endpoint = client.meta.endpoint_url
+        self._connection: dict[str, Any] = {
+            "endpoint": self._endpoint,
+            "region": self._region,
+            "credential_provider": Boto3CredentialProvider(session, ttl=CREDENTIALS_TTL),
+            "client_options": {"allow_http": self._is_http},
+        }
+        self._store = S3Store(name, **self._connection)
+
+    @classmethod
+    def of(cls, settings: Settings, *, aws_conn_id: str | None = AWS_CONN_ID) -> "Bucket":
+        """Return the deployment's bucket, reached by an Airflow connection."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        hook = S3Hook(aws_conn_id, region_name=settings.region)
+        return cls(settings.bucket, session=hook.get_session(settings.region), client=hook.conn)
+
+    @property
+    def _is_http(self) -> bool:
+        return bool(self._endpoint.startswith("http://"))
+
+    def table_options(self) -> dict[str, str]:
+        """Return delta-rs's storage options, with credentials that are valid for ten minutes or more."""
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise PermissionError(f"there are no AWS credentials for s3://{self.name}; set them in the Airflow connection")
+        keys = credentials.get_frozen_credentials()
+        options = {
+            "aws_access_key_id": keys.access_key,
+            "aws_secret_access_key": keys.secret_key,
+            "aws_region": self._region,
+            "aws_endpoint": self._endpoint,
+            "aws_allow_http": str(self._is_http).lower(),
+            "conditional_put": "etag",
+        }
+        if keys.token:
+            options["aws_session_token"] = keys.token
+        return options
+
+    def read(self, key: str) -> bytes:
+        """Return an object's bytes; raise FileNotFoundError when there is no such object."""
+        return bytes(obstore.get(self._store, key).bytes())
+
+    def read_with_etag(self, key: str) -> tuple[bytes, str]:
+        """Return an object's bytes and ETag; raise FileNotFoundError when there is no such object."""
+        response = obstore.get(self._store, key)
+        return bytes(response.bytes()), response.meta["e_tag"] or ""
+
+    def wait_and_read(self, key: str, *, timeout_s: float) -> bytes:
+        """Return an object's bytes as soon as it exists; raise FileNotFoundError after `timeout_s`."""
+        retry = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(FileNotFoundError),
+            stop=tenacity.stop_after_delay(timeout_s),
+            wait=tenacity.wait_fixed(5),
+            reraise=True,
+        )
+        return retry(self.read, key)
+
+    def write(self, key: str, content: bytes) -> None:
+        """Put an object, whole or not at all."""
+        obstore.put(self._store, key, content)
+
+    def write_if_unchanged(self, key: str, content: bytes, *, etag: str) -> bool:
+        """Put an object unless it has changed since it was read with `etag` ('': unless it exists); return whether it was put."""
+        mode: Any = {"e_tag": etag} if etag else "create"
+        try:
+            obstore.put(self._store, key, content, mode=mode)
+        except (AlreadyExistsError, PreconditionError):
+            return False
+        return True
+
+    def open(self, key: str) -> IO[bytes]:
+        """Open an object to read parts of it, as Parquet's readers do."""
+        return cast(IO[bytes], FsspecStore("s3", **self._connection).open(f"{self.name}/{key}"))
+
+    def objects(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield the objects below a prefix, in the order of their keys.
+
+        By boto3, because obstore refuses a whole listing for one key with a control character or an empty segment, which S3
+        allows in names of photos.
+        """
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            for item in page.get("Contents", []):
+                yield ObjectInfo(item["Key"], item["ETag"].strip('"'), item["Size"])
+
+    def folders(self, prefix: str) -> list[str]:
+        """Return the names of the folders directly below a prefix."""
+        found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+
+    def uri(self, key: str) -> str:
+        """Return the `s3://` address of a key."""
+        return layout.uri(self.name, key)

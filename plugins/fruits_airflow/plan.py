@@ -1,0 +1,61 @@
+"""What `plan_batch` decided and later tasks of the same run read: one XCom."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow.sdk import Context
+
+from fruits_contract.pipeline import Pipeline, RunParams
+from fruits_contract.pipelines import PIPELINES
+
+PLAN_TASK = "plan_batch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A planned run.
+
+    Parameters
+    ----------
+    pipeline
+        Whose stages run.
+    params
+        What every stage receives, of the type `pipeline.run_params`.
+    region
+        Region of the bucket and the cluster.
+    photos
+        Number of photos in the batch.
+    job_flow
+        The RunJobFlow request.
+    """
+
+    pipeline: Pipeline
+    params: RunParams
+    region: str
+    photos: int
+    job_flow: dict[str, Any]
+
+    def to_xcom(self) -> dict[str, Any]:
+        """Return the plan as JSON."""
+        return {
+            "pipeline": self.pipeline.dag_id,
+            "params": asdict(self.params),
+            "region": self.region,
+            "photos": self.photos,
+            "job_flow": self.job_flow,
+        }
+
+    @classmethod
+    def from_xcom(cls, data: dict[str, Any]) -> "Plan":
+        """Read `to_xcom` back."""
+        by_id = {pipeline.dag_id: pipeline for pipeline in PIPELINES}
+        pipeline = by_id[data["pipeline"]]
+        return cls(**{**data, "pipeline": pipeline, "params": pipeline.run_params(**data["params"])})
+
+    @classmethod
+    def of_run(cls, context: Context) -> "Plan":
+        """Return the plan of the run that a task is part of.
+
+        By task id rather than as an argument, which would draw an edge from `plan_batch` to every task that reads the plan.
+        """
+        return cls.from_xcom(context["ti"].xcom_pull(task_ids=PLAN_TASK))

@@ -1,0 +1,7 @@
+"""All pipelines of the project: releases, docs and tests go through this table."""
+
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
+from fruits_contract.pipeline import Pipeline, Stage
+
+PIPELINES: tuple[Pipeline, ...] = (FEATURES_PIPELINE,)
+STAGES: tuple[Stage, ...] = tuple(stage for pipeline in PIPELINES for stage in pipeline.stages)
