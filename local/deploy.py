@@ -33,7 +33,7 @@ def deploy(stack: Stack, *, tensorflow: bool = False) -> Place:
         "bucket": stack.bucket,
         "region": stack.region,
         "release": release,
-        "node_python": str(stack.node),
+        "node_python": str(stack.state / "node"),
         "wait_for_drop_s": 60,
         "poll_s": 1,
     }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from graphlib import TopologicalSorter
 from typing import Any
 
 import httpx
@@ -87,13 +88,9 @@ class AirflowApi:
 
     def task_order(self, dag: str) -> list[str]:
         """Return the DAG's tasks, each after its upstream tasks."""
-        tasks = {task["task_id"]: task["downstream_task_ids"] for task in self.request("GET", f"/dags/{dag}/tasks")["tasks"]}
-        depth = dict.fromkeys(tasks, 0)
-        for _ in tasks:
-            for task, following in tasks.items():
-                for later in following:
-                    depth[later] = max(depth[later], depth[task] + 1)
-        return sorted(tasks, key=lambda task: (depth[task], task))
+        tasks = self.request("GET", f"/dags/{dag}/tasks")["tasks"]
+        downstream = {task["task_id"]: sorted(task["downstream_task_ids"]) for task in tasks}
+        return list(TopologicalSorter(downstream).static_order())[::-1]
 
     def dag_run(self, dag: str, run: str, *, order: list[str]) -> DagRun:
         """Return the present state of the run."""

@@ -2,20 +2,19 @@
 
 import argparse
 import json
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
-from fruits_contract.pipeline import InvalidParam
 from local.client.upload import find_photos
 
 SYNTHETIC = "synthetic"
-EXPECTED_PARAMS = 'expected e.g. \'{"mode": "fit"}\''
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,26 +37,26 @@ class RunRequest:
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    """Add --images, --drop and --params."""
-    parser.add_argument("--images", type=_folder, metavar="DIR", help="folder with one folder of photos per variety, to upload")
+    """Add --images, --drop and --params; a value that cannot be used is wrong usage (exit code 2)."""
+    parser.add_argument(
+        "--images", type=_usage(_folder), metavar="DIR", help="folder with one folder of photos per variety, to upload"
+    )
     parser.add_argument(
         "--drop",
-        type=_drop,
+        type=_usage(_drop),
         metavar="NAME",
         help="name of the drop below raw/ (default: the folder's name); without --images an existing drop, which is run as it is "
         f"(default: {SYNTHETIC}, with synthetic photos)",
     )
     parser.add_argument(
-        "--params", type=_params, default={}, metavar="JSON", help='parameters of the DAG, e.g. \'{"mode": "fit"}\''
+        "--params", type=_usage(_params), default={}, metavar="JSON", help='parameters of the DAG, e.g. \'{"mode": "fit"}\''
     )
 
 
 def request(arguments: argparse.Namespace) -> RunRequest:
-    """Return the request; raise `CannotUpload` for a folder that cannot be uploaded."""
+    """Return the request that the parsed options make."""
     default = drop_name(arguments.images) if arguments.images else SYNTHETIC
     drop = arguments.drop or arguments.params.get("drop") or default
-    if arguments.images:
-        find_photos(arguments.images, drop=drop)
     return RunRequest(drop, arguments.images, arguments.params)
 
 
@@ -66,35 +65,36 @@ def drop_name(folder: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:100] or "photos"
 
 
+def _usage(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Let argparse show the message of an error."""
+
+    def parse_or_explain(value: str) -> T:
+        try:
+            return parse(value)
+        except (ValueError, TypeError, OSError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse_or_explain
+
+
 def _folder(value: str) -> Path:
     path = Path(value).expanduser().resolve()
-    if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} is not a folder; expected one with a folder of photos per variety")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"{path} cannot be read by this user")
+    find_photos(path, drop=SYNTHETIC)
     return path
 
 
 def _drop(value: str) -> str:
-    try:
-        return layout.check_name(value, what="the drop's name")
-    except layout.InvalidName as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    return layout.check_name(value, what="the drop's name")
 
 
 def _params(value: str) -> dict[str, Any]:
     try:
         chosen = json.loads(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{value!r} is not JSON ({error}); {EXPECTED_PARAMS}") from error
-    if not isinstance(chosen, dict):
-        raise argparse.ArgumentTypeError(f"{value!r} is not a JSON object; {EXPECTED_PARAMS}")
-    try:
         FEATURES_PIPELINE.resolve(chosen)
-        if chosen.get("drop"):
-            layout.check_name(chosen["drop"], what="drop")
-    except (InvalidParam, layout.InvalidName) as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    except TypeError as error:
-        raise argparse.ArgumentTypeError(f"{value}: a value has the wrong type ({error})") from error
-    return chosen
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(
+            f'{value!r} is not a JSON object of parameters ({error}); expected e.g. \'{{"mode": "fit"}}\''
+        ) from error
+    if chosen.get("drop"):
+        layout.check_name(chosen["drop"], what="drop")
+    return dict(chosen)

@@ -8,7 +8,6 @@ from pathlib import Path
 from local import AIRFLOW_USER, interrupts
 from local.client import options
 from local.client.run import CONNECTION_LOST, Place, run
-from local.client.upload import CannotUpload
 from local.compose import EMR_STATE
 from local.console import say
 
@@ -36,8 +35,6 @@ def main() -> int:
     except KeyboardInterrupt:
         say("Interrupted")
         return interrupts.EXIT_CODE
-    except CannotUpload as error:
-        say(str(error))
     except CONNECTION_LOST as error:
         say(f"A service does not answer any more: {error}\n`docker compose ps --all` shows which, `docker compose logs` why")
     return 1

@@ -92,7 +92,7 @@ class Stack:
 
     def make_folders(self) -> None:
         """Create the folders, for this user only because they hold keys."""
-        for folder in (self.s3, self.emr, self.airflow, self.spark_conf, self.yarn, self.logs, self.node, self.sockets):
+        for folder in (self.s3, self.emr, self.airflow, self.spark_conf, self.yarn, self.logs, self.sockets):
             folder.mkdir(parents=True, exist_ok=True)
         self.aws_config.touch()
         self.state.chmod(0o700)
@@ -121,10 +121,6 @@ class Stack:
     @property
     def logs(self) -> Path:
         return self.state / "logs"
-
-    @property
-    def node(self) -> Path:
-        return self.state / "node"
 
     @property
     def aws_config(self) -> Path:

@@ -73,7 +73,8 @@ class Supervisor:
         """Stop all programs and supervisord, and return when no process of theirs is left."""
         with contextlib.suppress(*UNREACHABLE):
             self._rpc.shutdown()
-        _wait_until(lambda: self._state() is None, timeout_s=STOP_TIMEOUT_S)
+            _wait_until(lambda: self._state() is None, timeout_s=STOP_TIMEOUT_S)
+            psutil.wait_procs(self.processes(), timeout=TERM_GRACE_S)  # supervisord itself exits last
         self.end_leftovers()
 
     def processes(self) -> list[psutil.Process]:
@@ -119,9 +120,12 @@ class Supervisor:
 
     def _state(self) -> str | None:
         """Return supervisord's state, None when it does not answer."""
-        with contextlib.suppress(*UNREACHABLE):
+        try:
             return str(self._rpc.getState()["statename"])
-        return None
+        except Fault:
+            return "SHUTDOWN"  # it refuses every call while it stops the programs
+        except (OSError, HTTPException):
+            return None
 
 
 def _wait_until(condition: Callable[[], bool], *, timeout_s: float) -> bool:

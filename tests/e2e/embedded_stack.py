@@ -74,7 +74,7 @@ class Stack:
             "bucket": self.bucket,
             "region": "eu-north-1",
             "release": self.release,
-            "node_python": str(self.services.node),
+            "node_python": str(self.services.state / "node"),
             "wait_for_drop_s": 30,
             "poll_s": 1,
         }

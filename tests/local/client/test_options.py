@@ -36,11 +36,11 @@ def test_the_drop_is_named_by_the_option_the_parameters_or_the_folder(photos: Pa
     ("argv", "message"),
     [
         (["--drop", "my drop"], "the drop's name 'my drop' cannot be used"),
-        (["--params", "{mode: fit}"], "is not JSON"),
-        (["--params", "[1]"], "is not a JSON object"),
+        (["--params", "{mode: fit}"], "is not a JSON object of parameters"),
+        (["--params", "1"], "is not a JSON object of parameters"),
         (["--params", '{"mode": "fast"}'], "mode is 'fast'; expected one of auto, fit, transform"),
-        (["--params", '{"colour": 1}'], "unknown parameter colour"),
-        (["--params", '{"variance": "x"}'], "a value has the wrong type"),
+        (["--params", '{"colour": 1}'], "unknown parameter"),
+        (["--params", '{"variance": "x"}'], "is not a JSON object of parameters ('>'"),
         (["--params", '{"drop": "a/b"}'], "drop 'a/b' cannot be used"),
         (["--images", "/missing"], "/missing is not a folder"),
     ],
@@ -68,6 +68,15 @@ def test_nothing_is_started_for_a_folder_that_cannot_be_uploaded(file: str | Non
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "photos" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+def test_make_notices_a_missing_folder_before_it_sets_anything_up(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["make", "-s", ".images", f"IMAGES={tmp_path / 'missing'}"], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "missing is not a folder with files" in done.stderr
+    assert (REPO / "Makefile").read_text().count(": .images") == 2, "`make run` and `make compose-run` check it first"

@@ -13,9 +13,9 @@ import httpx
 import psutil
 import pytest
 
-from local import AIRFLOW_USER, REPO
+from local import AIRFLOW_USER, REPO, interrupts
 from local.cli import FOREIGN
-from local.stack import ports, programs, services
+from local.stack import ports, programs, readiness, services
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
 
@@ -42,10 +42,27 @@ except obstore.exceptions.AlreadyExistsError:
 """
 
 
-def local(*words: str, stack: Stack, **options) -> subprocess.Popen:
-    variables = {**os.environ, "FRUITS_STATE": str(stack.state), "PYTHONPATH": str(REPO)}
-    command = [sys.executable, "-m", "local", *words]
-    return subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, cwd=REPO, **options)
+IMPATIENT_RUN = (
+    "import sys; from local import cli; from local.client import run; run.SILENCE_LIMIT_S = 3; sys.exit(cli.main(['run']))"
+)
+
+
+def python(*argv: str, stack: Stack, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *argv],
+        env={**os.environ, "FRUITS_STATE": str(stack.state), "PYTHONPATH": f"{REPO}:{REPO}/plugins"},
+        cwd=REPO,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def restore_signals() -> None:
+    """Undo what nohup and background jobs pass on to their children: ignored signals."""
+    for signum in interrupts.SIGNALS:
+        signal.signal(signum, signal.SIG_DFL)
 
 
 def listeners(stack: Stack) -> list[tuple[str, int]]:
@@ -144,13 +161,13 @@ def test_a_session_leaves_running_what_was_up(running, stack):
 
 
 def test_env_survives_a_shell(running, stack):
-    lines = local("env", stack=stack, stdout=subprocess.PIPE).communicate()[0]
+    lines = python("-m", "local", "env", stack=stack).communicate()[0]
     assert all(line.startswith(("export ", "unset ")) for line in lines.splitlines())
     script = lines + 'printf %s "$SPARK_CONF_DIR"'
     assert subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout == str(stack.spark_conf)
 
 
-def test_crash_then_up_then_down(running, stack):
+def test_crash_then_up_then_down(running, stack, capfd):
     """Last of those that share the services, because it ends them."""
     for process in Supervisor(stack).processes():
         if "supervisor.supervisord" in process.cmdline():
@@ -161,42 +178,60 @@ def test_crash_then_up_then_down(running, stack):
     assert again.secrets == running.secrets
     done = subprocess.run([sys.executable, "-c", CLIENTS], env=again.env, capture_output=True, text=True, check=False)
     assert done.stdout == "fine\n", done.stderr
+    capfd.readouterr()
     services.down(stack)
+    assert capfd.readouterr().err == "Stopping the services ...\nAll stopped\n", "supervisord did not stop them in order"
     assert Supervisor(stack).processes() == []
     with pytest.raises(services.NotUp, match="make up"):
         services.require_up(stack)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_up_leaves_nothing(tmp_path: Path, signum):
+@pytest.fixture
+def own_stack(tmp_path: Path):
+    """A stack for one test, stopped whatever the test does."""
     stack = Stack.load(tmp_path / "s")
-    starting = local("up", stack=stack, start_new_session=True)
-    wait_until(lambda: len(Supervisor(stack).processes()) > 2, timeout_s=60)
+    yield stack
+    services.down(stack)
+
+
+@pytest.mark.parametrize(("signum", "at_process"), [(signal.SIGINT, 1), (signal.SIGTERM, 4), (signal.SIGHUP, 4)])
+def test_an_interrupted_up_leaves_nothing(own_stack, signum, at_process):
+    supervisor = Supervisor(own_stack)
+    starting = python("-m", "local", "up", stack=own_stack, start_new_session=True, preexec_fn=restore_signals)
+    wait_until(lambda: len(supervisor.processes()) >= at_process, timeout_s=60)
     starting.send_signal(signum)
     time.sleep(0.5)
     with contextlib.suppress(ProcessLookupError):
         starting.send_signal(signal.SIGINT)  # an impatient second Ctrl-C
     starting.communicate(timeout=60)
     assert starting.returncode == 130
-    assert Supervisor(stack).processes() == []
+    assert supervisor.processes() == []
 
 
-def test_a_service_that_does_not_start_is_named_with_its_log(tmp_path: Path, monkeypatch):
-    stack = Stack.load(tmp_path / "s")
+def test_a_run_whose_services_die_names_them_and_their_logs(own_stack):
+    running = python("-c", IMPATIENT_RUN, stack=own_stack)
+    printed = iter(running.stdout.readline, "")
+    assert any(line.startswith("fruits_features: run manual__") for line in printed), running.stderr.read()
+    for process in Supervisor(own_stack).processes():
+        process.kill()
+    _, stderr = running.communicate(timeout=120)
+    assert running.returncode == 1
+    assert "A service does not answer any more: " in stderr
+    assert f"api-server is down; its log is {own_stack.logs}/api-server.log" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_service_that_does_not_start_is_named_with_its_log(own_stack, monkeypatch):
     monkeypatch.setattr("local.stack.programs._emr", lambda stack: [sys.executable, "-c", "raise SystemExit('no room')"])
-    with pytest.raises(Exception, match=r"(?s)emr.*emr\.log ends with.*no room"):
-        services.up(stack)
-    assert Supervisor(stack).processes() == []
+    with pytest.raises(readiness.NotReady, match=r"(?s)emr.*emr\.log ends with.*no room"):
+        services.up(own_stack)
+    assert Supervisor(own_stack).processes() == []
 
 
-def test_a_port_lost_during_the_start_is_not_taken_for_ours(tmp_path: Path, monkeypatch):
-    stack = Stack.load(tmp_path / "s")
+def test_a_port_lost_during_the_start_is_not_taken_for_ours(own_stack, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         lost = foreign.getsockname()[1]
         choices = iter([{"emr": lost}])
         choose = programs.choose_ports
         monkeypatch.setattr("local.stack.programs.choose_ports", lambda master: {**choose(master), **next(choices, {})})
-        try:
-            assert services.up(stack).ports["emr"] != lost
-        finally:
-            services.down(stack)
+        assert services.up(own_stack).ports["emr"] != lost
