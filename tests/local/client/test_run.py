@@ -18,9 +18,6 @@ from local.client.airflow_api import AirflowApi, DagRun, TaskRun
 from local.client.live_log import LiveLog, LogTail
 from local.client.run import _drop_name
 from local.client.screen import PlainScreen, render
-from tests.release.s3_server import bucket, s3, s3_environment
-
-__all__ = ["bucket", "s3", "s3_environment"]
 
 RUN_ID = "manual__2026-11-22T10:00:00+00:00"
 
