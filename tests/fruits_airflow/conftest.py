@@ -1,4 +1,4 @@
-"""An Airflow home of its own, set before anything imports airflow, and a real S3 server."""
+"""An Airflow home for the tests, set before anything imports airflow, and a bucket on a real S3 server."""
 
 import atexit
 import os
@@ -22,16 +22,12 @@ from mypy_boto3_s3 import S3Client  # noqa: E402
 from fruits_airflow.bucket import Bucket  # noqa: E402
 from fruits_airflow.settings import Settings  # noqa: E402
 from fruits_contract.features_pipeline import FeaturesRunParams  # noqa: E402
-from tests.release.s3_server import bucket as bucket_name  # noqa: E402
-from tests.release.s3_server import s3, s3_environment  # noqa: E402
-
-__all__ = ["bucket_name", "s3", "s3_environment"]
 
 
 @pytest.fixture
-def bucket(s3: S3Client, bucket_name: str) -> Bucket:
+def bucket(s3: S3Client, bucket: str) -> Bucket:
     """An empty bucket of a real S3 server."""
-    return Bucket(bucket_name, session=boto3.Session(), client=s3)
+    return Bucket(bucket, session=boto3.Session(), client=s3)
 
 
 @pytest.fixture

@@ -27,10 +27,7 @@ from fruits_contract.pipelines import STAGES
 from local.client import synthetic_photos
 from release import contents
 from release.extractor import Extractor
-from tests.release.s3_server import s3_environment
 from tests.spark_apps import spark_under_test
-
-__all__ = ["s3_environment"]
 
 VARIETIES = ("Apple Golden 1", "Cherry 3", "Tomato 1")
 PER_VARIETY = 20
