@@ -79,7 +79,7 @@ test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a
 
 docs: .venv-dev ## Write the docs that follow from the code, and docs/performance.md from the kept figures
 	@$(PYTHON) docs/generate.py
-	@$(PYTHON) -m benchmarks.report
+	@$(PYTHON) -m benchmarks.performance_page
 
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
