@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import obstore
+import tenacity
+from obstore.store import S3Store
+
 from local.client.airflow_api import AirflowApi
 from local.deploy import publish
 from local.stack import environment, programs, readiness, services, spark, supervision
-from local.stack.state import REPO, Places, Record, Secrets
-
-__all__ = ["BUCKET", "REPO", "SPARK_HOME", "all_services", "s3_only"]
+from local.stack.state import Places, Record, Secrets
 
 BUCKET = environment.BUCKET
 SPARK_HOME = spark.spark_home()
@@ -38,9 +40,21 @@ def s3_only() -> Iterator[Path]:
             supervision.start(places, [program for program in programs.table(places, record) if program.name == "s3"], env)
             supervision.start_group(places, "s3")
             readiness.wait(places, replace(record, ports={"s3": record.ports["s3"]}))
+            _write_first_object()
             yield Path(folder)
         finally:
             supervision.stop(places)
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type((obstore.exceptions.BaseError, OSError)),
+    stop=tenacity.stop_after_delay(60),
+    wait=tenacity.wait_fixed(0.2),
+    reraise=True,
+)
+def _write_first_object() -> None:
+    """Wait for the bucket: on a busy machine the server answers before it has created it."""
+    obstore.put(S3Store(BUCKET), "ready", b"")
 
 
 @contextmanager
