@@ -11,9 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks.commands import CommandFailed
+from benchmarks.commands import CannotMeasure
 from benchmarks.results import REPO, Results, machine, to_markdown
-from benchmarks.rounds import CannotMeasure
 from local import interrupts
 from local.client.upload import CannotUpload
 from local.console import say
@@ -63,7 +62,7 @@ def main(name: str, arguments: argparse.Namespace, measure: Callable[[argparse.N
     except KeyboardInterrupt:
         say("Interrupted")
         return 130
-    except (CannotMeasure, CommandFailed, CannotUpload, OSError) as error:
+    except (CannotMeasure, CannotUpload, OSError) as error:
         say(str(error))
         return 1
     content = results.to_json(name, machine=before, seconds=time.monotonic() - began)

@@ -15,8 +15,8 @@ LAST_LINES = 30
 END_OF_TRACEBACK = re.compile(r"^Traceback .*\n(?: .*\n)+(\S.*)", re.MULTILINE)
 
 
-class CommandFailed(Exception):
-    """A program failed; the first line of the message is the reason, the others are the end of its output."""
+class CannotMeasure(Exception):
+    """A program failed, or its result is wrong, or something is missing; the first line of the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Finished:
         try:
             done = subprocess.run(argv, env={**os.environ, **(env or {})}, cwd=folder, stdout=stdout, stderr=stderr, check=False)
         except OSError as error:
-            raise CommandFailed(str(error)) from error
+            raise CannotMeasure(str(error)) from error
         seconds = time.monotonic() - began
         stdout.seek(0)
         stderr.seek(0)
@@ -49,5 +49,5 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Finished:
         message = f"{Path(argv[0]).name}: exit code {done.returncode}"
         if tracebacks := END_OF_TRACEBACK.findall(output + errors):
             message += f", {tracebacks[-1]}"
-        raise CommandFailed("\n".join([message, *(output + errors).splitlines()[-LAST_LINES:]]))
+        raise CannotMeasure("\n".join([message, *(output + errors).splitlines()[-LAST_LINES:]]))
     return Finished(seconds, output)

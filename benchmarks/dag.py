@@ -14,9 +14,10 @@ import boto3
 import tenacity
 
 from benchmarks import command_line
+from benchmarks.commands import CannotMeasure
 from benchmarks.embedded_services import BUCKET, all_services
 from benchmarks.results import Results
-from benchmarks.rounds import CannotMeasure, Samples, alternate
+from benchmarks.rounds import Samples, alternate
 from fruits_contract import layout
 from local.client import synthetic_photos
 from local.client.airflow_api import AirflowApi

@@ -13,17 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import command_line, commands
+from benchmarks.commands import CannotMeasure
 from benchmarks.embedded_services import BUCKET, s3_only
 from benchmarks.featurize_step import (
     DROP,
-    read_features,
+    features_by_photo,
     run_step,
     upload_code,
     upload_photos,
     write_photo_list,
 )
 from benchmarks.results import CORES, REPO, Ratio, Results
-from benchmarks.rounds import CannotMeasure, Rounds, Samples, alternate
+from benchmarks.rounds import Rounds, Samples, alternate
 from fruits.storage import Storage
 from fruits_contract import layout
 from fruits_contract.params import ENGINES
@@ -86,7 +87,7 @@ class Contest:
     def ours(self, engine: str) -> Samples:
         """Run the step on all photos."""
         done = run_step(self.code, self.photos, run=self._new_run(), engine=engine)
-        self.expected = self.expected or read_features(done.folder)
+        self.expected = self.expected or features_by_photo(done.folder)
         self._check(f"ours, {engine}", done.folder, count=self.count)
         return {RATE: done.images_per_s, "Spark's start (s)": done.process_s - done.manifest.seconds}
 
@@ -135,7 +136,7 @@ class Contest:
 
     def _check(self, name: str, folder: str, *, count: int, drop: str = DROP) -> None:
         """Compare a contender's features with those of our first run, then delete them."""
-        features = read_features(folder)
+        features = features_by_photo(folder)
         Storage(BUCKET).delete_folder(folder)
         if len(features) != count:
             raise CannotMeasure(f"{len(features)} of {count} photos have features")

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import commands
+from benchmarks.commands import CannotMeasure
 from benchmarks.embedded_services import BUCKET
-from benchmarks.rounds import CannotMeasure
 from fruits.storage import Storage
 from fruits_airflow.emr.steps import step
 from fruits_contract import columns, layout
@@ -31,10 +31,10 @@ PHOTO_LIST = pa.schema(
     [(name, {"string": pa.string(), "bigint": pa.int64()}[kind]) for name, kind in columns.BATCH.items()] + [("url", pa.string())]
 )
 
-Photo = dict[str, Any]
+PhotoRow = dict[str, Any]
 
 
-def upload_photos(images: Path, *, count: int, drop: str = DROP) -> list[Photo]:
+def upload_photos(images: Path, *, count: int, drop: str = DROP) -> list[PhotoRow]:
     """Upload `count` photos; where the folder has fewer, copies under further variety names.
 
     Returns
@@ -69,7 +69,7 @@ def upload_photos(images: Path, *, count: int, drop: str = DROP) -> list[Photo]:
     return sorted(photos, key=lambda photo: (Path(photo["path"]).name, photo["path"]))
 
 
-def write_photo_list(photos: Sequence[Photo], *, run: str) -> str:
+def write_photo_list(photos: Sequence[PhotoRow], *, run: str) -> str:
     """Write the list of photos that the stage and the peers read; return its key."""
     content = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(list(photos), schema=PHOTO_LIST), content)
@@ -105,7 +105,7 @@ class StepRun:
 
 def run_step(
     code: RunParams,
-    photos: Sequence[Photo],
+    photos: Sequence[PhotoRow],
     *,
     run: str,
     engine: str = "litert",
@@ -126,7 +126,7 @@ def run_step(
     return StepRun(manifest, done.seconds, layout.features_part(DROP, run))
 
 
-def read_features(folder: str) -> dict[str, np.ndarray]:
+def features_by_photo(folder: str) -> dict[str, np.ndarray]:
     """Return the features below a folder of the bucket, by the key of the photo."""
     storage = Storage(BUCKET)
     tables = []

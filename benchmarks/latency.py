@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from benchmarks import command_line
 from benchmarks.delay_proxy import delay_proxy
 from benchmarks.embedded_services import BUCKET, s3_only
-from benchmarks.featurize_step import Photo, run_step, upload_code, upload_photos
+from benchmarks.featurize_step import PhotoRow, run_step, upload_code, upload_photos
 from benchmarks.results import Results
 from benchmarks.rounds import Samples, alternate
 from fruits.storage import Storage
@@ -32,7 +32,7 @@ def measure(arguments: argparse.Namespace) -> Results:
     return Results(rounds, ratios={"kept": rounds.ratio((DELAYED, RATE), (DIRECT, RATE))}, settings={"photos": arguments.photos})
 
 
-def _run(endpoint: str, code: RunParams, photos: list[Photo]) -> Samples:
+def _run(endpoint: str, code: RunParams, photos: list[PhotoRow]) -> Samples:
     conf, env = {"spark.hadoop.fs.s3a.endpoint": endpoint}, {"AWS_ENDPOINT_URL_S3": endpoint}
     done = run_step(code, photos, run="latency", conf=conf, env=env)
     Storage(BUCKET).delete_folder(done.folder)

@@ -95,14 +95,13 @@ class Fits:
         self.keys = []
         for number, block in enumerate(synthetic_features(rows)):
             self.keys.append(f"{self.folder}part-{number:03}.parquet")
-            values = pa.array(block.reshape(-1))
-            offsets = pa.array(np.arange(0, len(values) + 1, FEATURES, dtype=np.int32))
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(block.reshape(-1)), FEATURES)
             table = pa.table(
                 {
                     "path": [layout.raw_image("bench", "synthetic", f"{number}-{row}.jpg") for row in range(len(block))],
                     "label": ["synthetic"] * len(block),
                     "extractor": [EXTRACTOR] * len(block),
-                    "features": pa.ListArray.from_arrays(offsets, values),
+                    "features": vectors.cast(pa.list_(pa.float32())),
                 }
             )
             self.storage.write_parquet(self.keys[-1], table.to_batches(ROWS_OUT), table.schema)

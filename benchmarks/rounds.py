@@ -5,14 +5,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.commands import CommandFailed
+from benchmarks.commands import CannotMeasure
 from local.console import say
 
 Samples = dict[str, float]
-
-
-class CannotMeasure(Exception):
-    """Something that a benchmark needs is missing, or a contender computed a wrong result."""
 
 
 @dataclass
@@ -48,7 +44,7 @@ def alternate(contenders: Mapping[str, Callable[[], Samples]], *, repetitions: i
                 began = time.monotonic()
                 try:
                     finished[name] = run()
-                except (CannotMeasure, CommandFailed) as error:
+                except CannotMeasure as error:
                     if not skip_failed:
                         raise
                     say(f"{name} failed: {error}")

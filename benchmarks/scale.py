@@ -6,11 +6,12 @@ import sys
 from functools import partial
 
 from benchmarks import command_line
+from benchmarks.commands import CannotMeasure
 from benchmarks.embedded_services import BUCKET, SPARK_HOME, s3_only
-from benchmarks.featurize_step import Photo, run_step, upload_code, upload_photos
+from benchmarks.featurize_step import PhotoRow, run_step, upload_code, upload_photos
 from benchmarks.memory import TOTAL, sampled_peaks
 from benchmarks.results import CORES, Results
-from benchmarks.rounds import CannotMeasure, Samples, alternate
+from benchmarks.rounds import Samples, alternate
 from fruits.storage import Storage
 from fruits_contract.params import RunParams
 
@@ -50,7 +51,7 @@ def _name(size: int) -> str:
     return f"{size:,} photos"
 
 
-def _run(code: RunParams, photos: list[Photo]) -> Samples:
+def _run(code: RunParams, photos: list[PhotoRow]) -> Samples:
     with sampled_peaks() as peaks:
         done = run_step(code, photos, run="scale", conf=LOCAL_CLUSTER)
     Storage(BUCKET).delete_folder(done.folder)

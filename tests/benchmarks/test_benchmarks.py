@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from benchmarks import dag, featurize, pca, scale
+from benchmarks.commands import CannotMeasure
 from benchmarks.delay_proxy import delay_proxy
 from benchmarks.memory import DRIVER, EXECUTORS, TOTAL, WORKERS, kind_of, sampled_peaks
-from benchmarks.rounds import CannotMeasure, Rounds
+from benchmarks.rounds import Rounds
 
 DELAY_S = 0.2
 

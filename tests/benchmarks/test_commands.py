@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from benchmarks.commands import CommandFailed, run
+from benchmarks.commands import CannotMeasure, run
 
 
 def test_a_program_is_timed_and_its_last_line_parsed():
@@ -18,7 +18,7 @@ def test_variables_are_added_to_the_environment():
 
 def test_the_first_line_of_a_failure_is_its_reason():
     code = "import sys\nprint('noise')\ntry:\n  1 / 0\nfinally:\n  print('more noise', file=sys.stderr)"
-    with pytest.raises(CommandFailed) as failure:
+    with pytest.raises(CannotMeasure) as failure:
         run([sys.executable, "-c", code])
     first, *others = str(failure.value).splitlines()
     assert first.endswith("exit code 1, ZeroDivisionError: division by zero")
@@ -26,5 +26,5 @@ def test_the_first_line_of_a_failure_is_its_reason():
 
 
 def test_a_missing_program_is_a_failure():
-    with pytest.raises(CommandFailed, match="no-such-program"):
+    with pytest.raises(CannotMeasure, match="no-such-program"):
         run(["/no-such-program"])

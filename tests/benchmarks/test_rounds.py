@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.commands import CommandFailed
+from benchmarks.commands import CannotMeasure
 from benchmarks.rounds import Rounds, alternate
 
 
@@ -28,15 +28,15 @@ def test_an_interrupt_in_the_first_round_is_raised():
 
 @pytest.mark.parametrize("calls", [0, 1])
 def test_a_failed_contender_is_skipped_with_its_reason(calls: int):
-    failing = failing_after(calls, CommandFailed("no such fruit\nlast line of its log"))
+    failing = failing_after(calls, CannotMeasure("no such fruit\nlast line of its log"))
     rounds = alternate({"bad": failing, "good": lambda: {"s": 1.0}}, repetitions=3, skip_failed=True)
     assert rounds.samples == {"good": {"s": [1, 1, 1]}}
     assert rounds.failed == {"bad": "no such fruit"}
 
 
 def test_a_failure_ends_a_measurement_that_needs_all_contenders():
-    with pytest.raises(CommandFailed):
-        alternate({"bad": failing_after(0, CommandFailed("no such fruit"))}, repetitions=3)
+    with pytest.raises(CannotMeasure):
+        alternate({"bad": failing_after(0, CannotMeasure("no such fruit"))}, repetitions=3)
 
 
 def failing_after(calls: int, error: BaseException):
