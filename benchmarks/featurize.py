@@ -67,7 +67,6 @@ class Contest:
         self.photo_files.write_text("\n".join(map(str, find_photos(images, drop=DROP)[0].values())))
         self.expected: dict[str, np.ndarray] = {}
         self.differences: dict[str, float] = {}
-        self.runs = 0
 
     def contenders(self, engines: Iterable[str]) -> dict[str, Callable[[], Samples]]:
         """Return all contenders by name."""
@@ -86,7 +85,7 @@ class Contest:
 
     def ours(self, engine: str) -> Samples:
         """Run the step on all photos."""
-        done = run_step(self.code, self.photos, run=self._new_run(), engine=engine)
+        done = run_step(self.code, self.photos, run="ours", engine=engine)
         self.expected = self.expected or features_by_photo(done.folder)
         self._check(f"ours, {engine}", done.folder, count=self.count)
         return {RATE: done.images_per_s, "Spark's start (s)": done.process_s - done.manifest.seconds}
@@ -101,7 +100,7 @@ class Contest:
 
     def notebook(self) -> Samples:
         """Run the notebook's pattern on its own drop."""
-        folder = f"peers/{self._new_run()}/"
+        folder = "peers/notebook/"
         # Spark's default JVM options, not those of the embedded services for short jobs
         submit = ["spark-submit", "--conf", "spark.driver.extraJavaOptions=", str(NOTEBOOK)]
         photos, out = (layout.uri(BUCKET, key) for key in (layout.raw_prefix(NOTEBOOK_DROP), folder))
@@ -118,21 +117,16 @@ class Contest:
 
     def ours_cold_s(self, count: int) -> float:
         """Return the seconds of the whole `spark-submit`."""
-        return run_step(self.code, self.photos[:count], run=self._new_run()).process_s
+        return run_step(self.code, self.photos[:count], run="cold").process_s
 
     def peer_cold_s(self, name: str, count: int) -> float:
         """Return the seconds of a peer's whole process."""
-        run = self._new_run()
-        folder = f"peers/{run}/"
-        keys = (write_photo_list(self.photos[:count], run=run), layout.extractor(self.code.extractor), folder)
+        folder = f"peers/{name}/"
+        keys = (write_photo_list(self.photos[:count], run=name), layout.extractor(self.code.extractor), folder)
         argv = [str(PEERS_PYTHON), "-m", f"benchmarks.contenders.{PEERS[name]}", *(f"{BUCKET}/{key}" for key in keys), str(CORES)]
         done = commands.run(argv, env=PEERS_ENV)
         self._check(name, folder, count=count)
         return done.seconds
-
-    def _new_run(self) -> str:
-        self.runs += 1
-        return f"run-{self.runs}"
 
     def _check(self, name: str, folder: str, *, count: int, drop: str = DROP) -> None:
         """Compare a contender's features with those of our first run, then delete them."""

@@ -112,7 +112,10 @@ def run_step(
     conf: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> StepRun:
-    """Run the step that EMR receives, with further settings and environment variables."""
+    """Run the step that EMR receives, with further settings and environment variables.
+
+    A step with the same `run` as an earlier one replaces its features.
+    """
     write_photo_list(photos, run=run)
     params = replace(code, run=run, pca=run, engine=engine)
     argv = list(step(FEATURIZE, params)["HadoopJarStep"]["Args"])

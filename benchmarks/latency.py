@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 
 from benchmarks import command_line
 from benchmarks.delay_proxy import delay_proxy
-from benchmarks.embedded_services import BUCKET, s3_only
+from benchmarks.embedded_services import s3_only
 from benchmarks.featurize_step import PhotoRow, run_step, upload_code, upload_photos
 from benchmarks.results import Results
 from benchmarks.rounds import Samples, alternate
-from fruits.storage import Storage
 from fruits_contract.params import RunParams
 
 DELAYED, DIRECT = "30 ms", "0 ms"
@@ -35,7 +34,6 @@ def measure(arguments: argparse.Namespace) -> Results:
 def _run(endpoint: str, code: RunParams, photos: list[PhotoRow]) -> Samples:
     conf, env = {"spark.hadoop.fs.s3a.endpoint": endpoint}, {"AWS_ENDPOINT_URL_S3": endpoint}
     done = run_step(code, photos, run="latency", conf=conf, env=env)
-    Storage(BUCKET).delete_folder(done.folder)
     return {RATE: done.images_per_s, "stage (s)": done.manifest.seconds}
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,6 @@ MLLIB_COMPONENTS = 41  # fixed, as in the notebook; ours determines its number
 VARIANCE = 0.70
 # MLlib computes in the JVM: with Spark's own settings, not those of the embedded services for short jobs; both run with them.
 CONF = {"spark.driver.memory": "6g", "spark.driver.extraJavaOptions": "-XX:+UseParallelGC"}
-QUIET = {"spark.ui.showConsoleProgress": "false"}
 WHOLE, FIT = "from Parquet to model (s)", "fit of cached vectors (s)"
 
 
@@ -151,10 +151,10 @@ def measure(arguments: argparse.Namespace) -> Results:
     """Write the features, fit in turns, compare."""
     with s3_only():
         sizes = {rows: Fits(rows) for rows in arguments.sizes}
-        builder = SparkSession.builder.appName("bench-pca")
-        for name, value in ({line.name: line.value for line in spark_conf.STEP} | CONF | QUIET).items():
-            builder = builder.config(name, value)
-        spark = builder.getOrCreate()
+        conf = {**{line.name: line.value for line in spark_conf.STEP}, **CONF, "spark.ui.showConsoleProgress": "false"}
+        on_interrupt = signal.getsignal(signal.SIGINT)
+        spark = SparkSession.builder.appName("bench-pca").config(map=conf).getOrCreate()
+        signal.signal(signal.SIGINT, on_interrupt)  # Spark sets its own, with which a second Ctrl-C ends the cleanup
         contenders = {}
         for rows, fits in sizes.items():
             contenders[f"ours, {rows:,} rows"] = partial(fits.ours, spark)

@@ -7,12 +7,11 @@ from functools import partial
 
 from benchmarks import command_line
 from benchmarks.commands import CannotMeasure
-from benchmarks.embedded_services import BUCKET, SPARK_HOME, s3_only
+from benchmarks.embedded_services import SPARK_HOME, s3_only
 from benchmarks.featurize_step import PhotoRow, run_step, upload_code, upload_photos
 from benchmarks.memory import TOTAL, sampled_peaks
 from benchmarks.results import CORES, Results
 from benchmarks.rounds import Samples, alternate
-from fruits.storage import Storage
 from fruits_contract.params import RunParams
 
 SIZES = "1000,5000,20000,50000"
@@ -54,7 +53,6 @@ def _name(size: int) -> str:
 def _run(code: RunParams, photos: list[PhotoRow]) -> Samples:
     with sampled_peaks() as peaks:
         done = run_step(code, photos, run="scale", conf=LOCAL_CLUSTER)
-    Storage(BUCKET).delete_folder(done.folder)
     return {
         SECONDS: done.manifest.seconds / len(photos),
         **{f"memory, {kind} (MB)": peak_mb for kind, peak_mb in peaks.items()},
