@@ -80,7 +80,8 @@ def parameters() -> str:
             ((f"`--{item.name.replace('_', '-')}`", _annotation(item), meaning[item.name]) for item in fields(FeaturesRunParams)),
         ),
         "## Of a deployment",
-        f"The Airflow Variable `{settings.VARIABLE}`, a JSON object. `make run` and `make compose-up` write it; on AWS you create it once.",
+        f"The Airflow Variable `{settings.VARIABLE}`, a JSON object. `make run` and `make compose-up` write it; on AWS you "
+        "create it once.",
         _table(
             ("field", "type", "default", "meaning"),
             ((f"`{item.name}`", _annotation(item), _default(item), described[item.name]) for item in fields(settings.Settings)),
