@@ -16,7 +16,7 @@ from fruits_airflow.emr.cost import (
     cheapest,
 )
 from fruits_airflow.emr.prices import DATED, DISK_USD_PER_HOUR, INSTANCES, PRIMARIES, REGION, S3_GET_USD, SPOT_SHARE
-from fruits_contract.stages import STAGES
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
 
 TARGET_USD = 0.25
 ENGINE = "litert"
@@ -83,7 +83,7 @@ def _calculation(work: Work, size: ClusterSize) -> list[tuple[str, str, str]]:
     run_s = size.seconds(work)
     primary = f"{PRIMARIES[0].on_demand_usd} + {PRIMARIES[0].emr_usd} + {DISK_USD_PER_HOUR:.4f}"
     core = f"({size.core.on_demand_usd} x {SPOT_SHARE} + {size.core.emr_usd} + {DISK_USD_PER_HOUR:.4f})"
-    fixed = f"{CLUSTER_START_S} + {BOOTSTRAP_S} + {len(STAGES)} x {SPARK_START_S} + {CLUSTER_END_S} s"
+    fixed = f"{CLUSTER_START_S} + {BOOTSTRAP_S} + {len(FEATURES_PIPELINE.stages)} x {SPARK_START_S} + {CLUSTER_END_S} s"
     nodes = f"{size.nodes} {size.core.name} of {size.core.vcpu} vCPU"
     hour_usd = f"{size.usd_per_hour(spot=True):.4f} USD"
     return [

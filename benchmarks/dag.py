@@ -19,13 +19,13 @@ import tenacity
 from benchmarks.measuring import Figures, Outcome, Samples, alternate, main, parser, versions
 from benchmarks.rig import CannotMeasure
 from fruits_contract import layout
+from local import AIRFLOW_USER
 from local.client import synthetic_photos
 from local.client.airflow_api import AirflowApi
 from local.client.upload import upload_drop
-from local.deploy import publish
+from local.deploy import deploy as deploy_release
 from local.stack import services
-from local.stack.services import Services
-from local.stack.state import Places
+from local.stack.stack import Stack
 
 DAG = "fruits_features"
 PHOTOS_PER_VARIETY = 8
@@ -35,33 +35,33 @@ UNITS = dict.fromkeys(("DAG run", "steps", "bootstrap actions", "the rest", "par
 
 
 @contextmanager
-def open_stack() -> Iterator[Services]:
+def open_stack() -> Iterator[Stack]:
     """Have the whole embedded default up, with a state folder that is deleted afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="fruits-bench-", ignore_cleanup_errors=True) as state,
-        services.session(Places(Places.default().cache, Path(state))) as running,
+        services.session(Stack.load(Path(state))) as running,
     ):
         os.environ.update(running.env)  # boto3 and obstore take everything from there
         yield running
 
 
-def deploy(running: Services, api: AirflowApi) -> None:
+def deploy(running: Stack, api: AirflowApi) -> None:
     """Publish the code, write the settings, and wait until the DAG has been parsed."""
-    publish(running)
+    deploy_release(running)
     _until(lambda: api.has_dag(DAG), limit_s=PARSE_LIMIT_S, what=f"Airflow has not parsed {DAG}")
     api.unpause(DAG)
 
 
-def run_dag(running: Services, api: AirflowApi, photos: Path) -> Samples:
+def run_dag(running: Stack, api: AirflowApi, photos: Path) -> Samples:
     """Run the DAG on a new drop, all five stages, and split its time."""
     drop = f"bench-{time.monotonic_ns()}"
     upload_drop(photos, bucket=running.bucket, drop=drop)
     run = api.trigger(DAG, {"drop": drop, "mode": "fit"})
     order = api.task_order(DAG)
     _until(lambda: api.dag_run(DAG, run, order=order).is_over, limit_s=RUN_LIMIT_S, what=f"the run {run} did not end")
-    dag_run = api._ask("GET", f"/dags/{DAG}/dagRuns/{run}")
+    dag_run = api.request("GET", f"/dags/{DAG}/dagRuns/{run}")
     if dag_run["state"] != "success":
-        raise CannotMeasure(f"DAG run {run} ended as {dag_run['state']}; see {running.places.logs}")
+        raise CannotMeasure(f"DAG run {run} ended as {dag_run['state']}; see {running.logs}")
     begin, end = (datetime.fromisoformat(dag_run[name]) for name in ("queued_at", "end_date"))
     emr = boto3.client("emr")
     clusters = emr.list_clusters()["Clusters"]
@@ -83,20 +83,20 @@ def split(dag_run_s: float, cluster: Mapping[str, Any], steps: Sequence[Mapping[
 
 def parse(api: AirflowApi, dag: str) -> Samples:
     """Let the dag processor parse a DAG's file once more, and return the seconds that it reports."""
-    details = api._ask("GET", f"/dags/{dag}/details")
-    api._ask("PUT", f"/parseDagFile/{details['file_token']}")
+    details = api.request("GET", f"/dags/{dag}/details")
+    api.request("PUT", f"/parseDagFile/{details['file_token']}")
     before = details["last_parsed_time"]
-    is_parsed = lambda: api._ask("GET", f"/dags/{dag}")["last_parsed_time"] != before  # noqa: E731
+    is_parsed = lambda: api.request("GET", f"/dags/{dag}")["last_parsed_time"] != before  # noqa: E731
     _until(is_parsed, limit_s=PARSE_LIMIT_S, what=f"Airflow has not parsed {dag} again")
-    return {"parse": api._ask("GET", f"/dags/{dag}")["last_parse_duration"]}
+    return {"parse": api.request("GET", f"/dags/{dag}")["last_parse_duration"]}
 
 
 def measure(arguments: argparse.Namespace) -> Outcome:
     """Parse while nothing else runs, then run the DAG several times."""
     with open_stack() as running, tempfile.TemporaryDirectory() as folder:
-        api = AirflowApi(running.airflow_url, user=running.airflow_user, password=running.airflow_password)
+        api = AirflowApi(running.url("airflow"), user=AIRFLOW_USER, password=running.secrets.airflow_password)
         deploy(running, api)
-        files = {Path(item["fileloc"]).name: item["dag_id"] for item in api._ask("GET", "/dags?exclude_stale=true")["dags"]}
+        files = {Path(item["fileloc"]).name: item["dag_id"] for item in api.request("GET", "/dags?exclude_stale=true")["dags"]}
         # the round before those that count writes the .pyc files
         alternate({name: partial(parse, api, dag) for name, dag in files.items()}, repetitions=1)
         figures = alternate({name: partial(parse, api, dag) for name, dag in files.items()}, repetitions=arguments.repetitions)

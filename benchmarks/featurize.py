@@ -20,9 +20,9 @@ from benchmarks.rig import BUCKET, CORES, DROP, PEERS_PYTHON, CannotMeasure, Cod
 from fruits.engines import open_engine
 from fruits.errors import EngineUnusable
 from fruits_contract import layout
+from local import REPO
 from local.client.upload import find_photos
 from local.console import say
-from local.stack.state import REPO
 from release import extractor
 
 ENGINES = "litert,openvino,openvino-bfloat16"

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.children import ChildFailed
 from benchmarks.rig import CORES, CannotMeasure
-from local import interrupts
+from local import REPO, interrupts
 from local.client.airflow_api import AirflowRefused
 from local.client.upload import CannotUpload
 from local.console import say
@@ -34,7 +34,6 @@ from local.stack.airflow import MigrationFailed
 from local.stack.readiness import NotReady
 from local.stack.services import OtherMaster
 from local.stack.spark import JarsUnobtainable
-from local.stack.state import REPO
 from local.stack.supervision import SupervisorFailed
 from release import contents, weights
 from release.extractor import BadExport

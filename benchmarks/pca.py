@@ -20,8 +20,8 @@ from fruits.photo_list import tasks_for
 from fruits.storage import write_row_groups
 from fruits_airflow.emr import spark_conf
 from fruits_contract import layout
+from local import REPO
 from local.console import say
-from local.stack.state import REPO
 
 SIZES = "22688,67692"  # the photos of Fruits-360's test folder, and of its training folder, as the notebook had them
 # Of 4,320 real photos (18 varieties of Fruits-360): the n-th largest mean of a feature and the n-th largest variance along a

@@ -27,13 +27,14 @@ from fruits_airflow.emr.steps import step
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE, FeaturesRunParams
 from fruits_contract.manifest import Manifest
+from local import REPO
 from local.client.upload import find_photos
 from local.console import say
-from local.stack import environment, programs, spark
-from local.stack.state import REPO, Places, Record, Secrets
+from local.stack import programs, spark
+from local.stack.stack import Secrets, Stack, kept_variables
 from release import contents, extractor
 
-BUCKET = environment.BUCKET
+BUCKET = Stack.bucket
 DROP = "bench"
 CORES = len(os.sched_getaffinity(0))
 START_LIMIT_S = 60
@@ -52,7 +53,7 @@ class Rig:
     """The running S3 server and the variables by which programs reach it."""
 
     folder: Path
-    places: Places
+    stack: Stack
     env: dict[str, str]
 
     @property
@@ -68,12 +69,9 @@ class Rig:
 
     def behind(self, url: str) -> "Rig":
         """Return the same server as programs see it through another address."""
-        places = replace(self.places, state=Path(tempfile.mkdtemp(prefix="behind-", dir=self.folder)))
-        places.make()
-        spark.write_config(places, s3_endpoint=url)
-        return replace(
-            self, places=places, env={**self.env, "AWS_ENDPOINT_URL_S3": url, "SPARK_CONF_DIR": str(places.spark_conf)}
-        )
+        conf = Path(tempfile.mkdtemp(prefix="behind-", dir=self.folder))
+        spark.write_config(conf, s3_endpoint=url)
+        return replace(self, env={**self.env, "AWS_ENDPOINT_URL_S3": url, "SPARK_CONF_DIR": str(conf)})
 
     def scratch(self, name: str) -> Path:
         """Return a new folder for one child."""
@@ -92,22 +90,20 @@ class Rig:
 def open_rig() -> Iterator[Rig]:
     """Start the S3 server; it is stopped, and all that it holds deleted, when the body is left."""
     with tempfile.TemporaryDirectory(prefix="fruits-bench-", ignore_cleanup_errors=True) as name:
-        places = Places(Places.default().cache, Path(name) / "state")
-        places.make()
-        spark.fetch_jars(places)
-        record = Record(programs.choose_ports("local"), Secrets.generate())
-        kept = {name: os.environ[name] for name in environment.KEPT if name in os.environ}
+        stack = Stack(Path(name) / "state", Secrets.generate(), programs.choose_ports("local"))
+        stack.make_folders()
+        spark.fetch_jars()
         env = {
-            **kept,
-            **environment.client(places, record),
+            **kept_variables(),
+            **stack.env,
             "PYTHONUNBUFFERED": "1",
             "SPARK_LOCAL_DIRS": name,
             "RAY_TMPDIR": name,
         }
-        rig = Rig(Path(name), places, env)
-        spark.write_config(places, s3_endpoint=env["AWS_ENDPOINT_URL_S3"])
-        (server,) = (program for program in programs.table(places, record) if program.name == "s3")
-        with children.started(server.command, env=env, folder=places.logs) as process:
+        rig = Rig(Path(name), stack, env)
+        spark.write_config(stack.spark_conf, s3_endpoint=env["AWS_ENDPOINT_URL_S3"])
+        (server,) = (program for program in programs.table(stack) if program.name == "s3")
+        with children.started(server.command, env=env, folder=stack.logs) as process:
             _wait_until_ready(rig, psutil.Process(process.pid))
             yield rig
 
@@ -121,7 +117,7 @@ def _wait_until_ready(rig: Rig, server: psutil.Process) -> None:
             time.sleep(0.2)
         else:
             return
-    said = (rig.places.logs / "stderr").read_text()[-2000:]
+    said = (rig.stack.logs / "stderr").read_text()[-2000:]
     raise CannotMeasure(f"the embedded S3 server did not answer within {START_LIMIT_S} s; it said:\n{said}")
 
 

@@ -93,7 +93,7 @@ def parameters() -> str:
         "What a step cannot set is in the request for the cluster:",
         _lines(line for lines in spark_conf.CLUSTER.values() for line in lines),
         "Deliberately not set:",
-        _lines(spark_conf.LEFT),
+        _lines(spark_conf.KEPT_DEFAULTS),
     )
 
 

@@ -1,7 +1,4 @@
-"""What runs in the containers of docker-compose.yaml, and what prepares them.
-
-It must not know the processes of the embedded default.
-"""
+"""What runs in the containers of docker-compose.yaml, and what prepares them."""
 
 from pathlib import Path
 

@@ -1,7 +1,4 @@
-"""The init job: brings database, bucket, release, connection and variable to what this checkout needs. Running it again is safe.
-
-It must not know which services there are but by the environment: Airflow's settings, AWS_ENDPOINT_URL_*, BUCKET.
-"""
+"""The init job: migrates the database, deploys the bucket, uploads the release, writes connection and Variable; idempotent."""
 
 import json
 import os
@@ -14,9 +11,8 @@ import boto3
 from botocore.exceptions import ClientError
 
 from fruits_airflow.settings import EU_REGIONS
+from local import AIRFLOW_USER, REPO
 from local.compose import EMR_STATE
-from local.stack.airflow import USER
-from local.stack.state import REPO
 from release.upload import upload_release
 
 STACK = "fruits-storage"
@@ -74,7 +70,7 @@ def deploy_stack(bucket: str) -> None:
 def _write_password() -> None:
     path = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     path.touch(mode=0o600)
-    path.write_text(json.dumps({USER: os.environ["AIRFLOW_PASSWORD"]}))
+    path.write_text(json.dumps({AIRFLOW_USER: os.environ["AIRFLOW_PASSWORD"]}))
 
 
 def _write_connection_and_variable(bucket: str, region: str, release: str) -> None:

@@ -1,7 +1,7 @@
 """An emulator of Amazon EMR: its JSON protocol on 127.0.0.1, its clusters as child processes of this machine.
 
-There is no EC2, no YARN and no IAM, and a restart forgets everything. Whoever reaches the port can run programs:
-that is why it listens on 127.0.0.1 unless `--host` says otherwise. A console can read the state folder:
+There is no EC2, no YARN and no IAM, and a restart forgets everything. Whoever reaches the port can run programs;
+therefore it listens on 127.0.0.1 unless `--host` is given. A console can read the state folder:
 
     <cluster-id>/node/                      working folder of all programs of the cluster
     <cluster-id>/conf/                      their SPARK_CONF_DIR

@@ -19,16 +19,16 @@ def answer_cluster(cluster: Cluster, operation: str, request: JsonObject) -> Jso
             return {"Step": step.to_api()}
         case "ListSteps":
             ids, states = request.get("StepIds", []), request.get("StepStates", [])
-            steps = [step for step in cluster.steps if step.id in (ids or [step.id]) and step.state in (states or [step.state])]
+            steps = [step for step in cluster.steps if (not ids or step.id in ids) and (not states or step.state in states)]
             if not ids and not states:  # EMR lists the newest first, but filtered steps in the order of submission
                 steps.reverse()
             return make_page("Steps", [step.to_api() for step in steps], request)
         case "ListInstances":
             return make_page("Instances", cluster.instances.describe_instances(_status(cluster), request), request)
         case "ListInstanceGroups" if cluster.instances.is_fleet:
-            raise invalid_request("Use ListInstanceFleets.", "API_DOES_NOT_SUPPORT_INSTANCE_FLEET_CLUSTERS")
+            raise invalid_request("Cluster has fleets; use ListInstanceFleets.", "API_DOES_NOT_SUPPORT_INSTANCE_FLEET_CLUSTERS")
         case "ListInstanceFleets" if not cluster.instances.is_fleet:
-            raise invalid_request("Use ListInstanceGroups.", "API_DOES_NOT_SUPPORT_INSTANCE_GROUP_CLUSTERS")
+            raise invalid_request("Cluster has groups; use ListInstanceGroups.", "API_DOES_NOT_SUPPORT_INSTANCE_GROUP_CLUSTERS")
         case "ListInstanceGroups" | "ListInstanceFleets":
             name = operation.removeprefix("List")
             return make_page(name, cluster.instances.describe_groups(_status(cluster)), request)

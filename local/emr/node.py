@@ -53,7 +53,7 @@ class Node:
         note(folder, f"startExec {command}")
         guarded = ["/bin/sh", "-c", GUARDED, "sh", program, *command[1:]]
         with (folder / "stdout").open("ab") as stdout, (folder / "stderr").open("ab") as stderr, self._lock:
-            if {name, None} & self._stopped_names:
+            if name in self._stopped_names or None in self._stopped_names:
                 raise InterruptedError("stopped before it began")
             process = subprocess.Popen(
                 guarded, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, start_new_session=True

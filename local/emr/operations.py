@@ -61,10 +61,9 @@ class Emr:
     def _list_clusters(self, request: JsonObject) -> JsonObject:
         after = parse_timestamp(request.get("CreatedAfter", "0")).timestamp()
         before = parse_timestamp(request.get("CreatedBefore", "1e11")).timestamp()
-        found = []
+        found, states = [], request.get("ClusterStates", [])
         for cluster in reversed(list(self.clusters.values())):  # the newest first
-            is_in_range = after <= cluster.timeline["CreationDateTime"] <= before
-            if is_in_range and cluster.state in (request.get("ClusterStates") or [cluster.state]):
+            if after <= cluster.timeline["CreationDateTime"] <= before and (not states or cluster.state in states):
                 found.append(cluster.describe())
         return make_page("Clusters", found, request)
 
@@ -91,7 +90,7 @@ class Emr:
             return [self.clusters[job_flow_id] for job_flow_id in job_flow_ids]
         cluster_id = request.get("ClusterId", request.get("ResourceId"))
         if cluster_id is None:
-            raise ApiError(f"{operation} names no cluster, or the EMR emulator lacks it.", "UnknownOperationException")
+            raise ApiError(f"The EMR emulator lacks {operation}, or the request names no cluster.", "UnknownOperationException")
         if cluster_id not in self.clusters:
             raise invalid_request(f"Cluster id '{cluster_id}' is not valid.", "NoSuchCluster")
         return [self.clusters[cluster_id]]

@@ -10,6 +10,8 @@ def check_run_job_flow(request: JsonObject) -> None:
     """Raise ApiError if EMR would refuse the cluster."""
     if not request.get("ReleaseLabel"):
         raise ApiError("Invalid or missing ReleaseLabel: expected one such as emr-7.14.0.")
+    if "AmiVersion" in request:
+        raise ApiError("Only one AMI version and release label may be specified.")
     forms = [form for form in INSTANCE_FORMS if request["Instances"].get(form)]
     if len(forms) != 1:
         raise ApiError(f"Instances has {forms}; expected exactly one of {', '.join(INSTANCE_FORMS)}.")

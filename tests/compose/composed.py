@@ -11,13 +11,14 @@ from typing import Any
 import boto3
 import pytest
 
-from fruits_airflow.tables import Table
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.tables import PublishedTable
 from fruits_contract import layout
+from local import REPO
 from local.client.airflow_api import AirflowApi, DagRun
 from local.client.upload import upload_drop
 from local.compose import env
 from local.stack import ports
-from local.stack.state import REPO
 from tests.compose import engine
 
 DAG = "fruits_features"
@@ -79,7 +80,8 @@ class Composed:
         return {item.task: item.state for item in self.now(run).tasks}.get(task, "")
 
     def rows(self, table: str, *columns: str, **partitions: str) -> dict[str, list[Any]]:
-        return Table(self.bucket, table, "eu-north-1").rows(*columns, **partitions).to_pydict()
+        bucket = Bucket(self.bucket, session=boto3.Session(), client=boto3.client("s3"))
+        return PublishedTable(bucket, table).rows(*columns, **partitions).to_pydict()
 
     def manifest(self, run: str, stage: str) -> Any:
         key = layout.manifest(layout.run_name(run), stage)

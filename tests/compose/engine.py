@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack.state import REPO
+from local import REPO
 
 # Starts an engine from Debian's packages and makes local images under the names of public ones, on machines that cannot pull.
 RECIPE = REPO.parent / "shared" / "docker-stand-ins.sh"

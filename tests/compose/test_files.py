@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from local import REPO
 from local.compose import deploy, env
-from local.stack.state import REPO
 
 COMPOSE = (REPO / "docker-compose.yaml").read_text()
 TEMPLATES = sorted((REPO / "infra").glob("*.yaml"))

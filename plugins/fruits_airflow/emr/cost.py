@@ -11,7 +11,7 @@ from fruits_airflow.emr.prices import (
     SPOT_SHARE,
     Instance,
 )
-from fruits_contract.pipelines import STAGES
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
 
 # Photos per second that featurize processes on one vCPU, from S3 to Parquet, 100x100 JPEGs: `make bench-featurize` on two vCPUs
 # that share one core, rounded down; a test compares them with docs/performance/featurize.json. `tensorflow` has not been measured
@@ -32,7 +32,7 @@ CLUSTER_START_S = 360  # from the request to the first bootstrap action
 BOOTSTRAP_S = 45
 SPARK_START_S = 20
 CLUSTER_END_S = 30
-FIXED_S = CLUSTER_START_S + BOOTSTRAP_S + len(STAGES) * SPARK_START_S + CLUSTER_END_S
+FIXED_S = CLUSTER_START_S + BOOTSTRAP_S + len(FEATURES_PIPELINE.stages) * SPARK_START_S + CLUSTER_END_S
 
 
 @dataclass(frozen=True, kw_only=True)

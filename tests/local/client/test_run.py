@@ -16,8 +16,10 @@ from fruits_contract.manifest import Finding, Manifest
 from local.client import results
 from local.client.airflow_api import AirflowApi, DagRun, TaskRun
 from local.client.live_log import LiveLog, LogTail
-from local.client.run import _drop_name
-from local.client.screen import PlainScreen, render
+from local.client.options import SYNTHETIC, RunRequest, drop_name
+from local.client.run import provide_photos
+from local.client.screen import Screen, render
+from local.client.upload import CannotUpload, list_drop
 from tests.release.s3_server import bucket, s3, s3_environment
 
 __all__ = ["bucket", "s3", "s3_environment"]
@@ -87,7 +89,7 @@ def test_progress_is_read_from_the_log(lines: tuple[str, ...], progress: tuple[i
 
 def test_pipe_gets_one_line_per_change() -> None:
     out = io.StringIO()
-    screen = PlainScreen(Console(file=out, width=200))
+    screen = Screen(Console(file=out, width=200))
     for state in ("waiting", "running", "running", "success"):
         screen.show(_run(featurize=state), LogTail(""))
     assert [line.split()[3] for line in out.getvalue().splitlines()] == ["running", "success"]
@@ -103,8 +105,8 @@ def test_terminal_shows_tasks_bar_and_log() -> None:
 
 
 @given(st.text(min_size=1, max_size=200).filter(lambda name: "/" not in name and "\0" not in name))
-def test_every_folder_name_makes_a_drop_name(name: str) -> None:
-    layout.check_name(_drop_name(Path("/photos") / name), what="drop")
+def test_every_folder_name_makes_adrop_name(name: str) -> None:
+    layout.check_name(drop_name(Path("/photos") / name), what="drop")
 
 
 def test_outcome_is_downloaded_and_printed(s3: S3Client, bucket: str, tmp_path: Path, live_log: LiveLog) -> None:
@@ -137,5 +139,30 @@ def test_outcome_is_downloaded_and_printed(s3: S3Client, bucket: str, tmp_path: 
 )
 def test_run_without_work_says_why(tmp_path: Path, states: dict[str, str], said: str) -> None:
     out = io.StringIO()
-    results.print_success(Console(file=out, width=200), _run(**states), results.Outcome(tmp_path, {}, {}))
+    results.print_success(Console(file=out, width=200), _run(**states), results.Results(tmp_path, {}, {}))
     assert said in out.getvalue()
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def test_an_existing_drop_is_run_as_it_is(console: Console, s3: S3Client, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="raw/mine/Apple/1.jpg", Body=b"x")
+    before = list_drop(bucket, "mine")
+    provide_photos(console, bucket, RunRequest("mine", None, {}))
+    assert list_drop(bucket, "mine") == before
+
+
+def test_a_drop_without_photos_is_an_error_that_names_it_and_the_way_out(console: Console, s3: S3Client, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key=layout.ready("empty"), Body=b"")
+    with pytest.raises(CannotUpload, match=f"drop empty has no photos.*s3://{bucket}/raw/empty/; give IMAGES=folder"):
+        provide_photos(console, bucket, RunRequest("empty", None, {}))
+    assert list(list_drop(bucket, "empty")) == [layout.ready("empty")]
+
+
+def test_synthetic_photos_have_a_drop_of_their_own(console: Console, s3: S3Client, bucket: str) -> None:
+    provide_photos(console, bucket, RunRequest(SYNTHETIC, None, {}))
+    keys = list_drop(bucket, SYNTHETIC)
+    assert len(keys) == 601 and layout.ready(SYNTHETIC) in keys

@@ -36,6 +36,7 @@ def send(service: Service, operation: str, body: Any, **headers: str) -> tuple[i
         ("RunJobFlow", {"Name": "n"}, "ValidationException", 'Missing required parameter in input: "Instances"'),
         ("RunJobFlow", CLUSTER | {"Name": 5}, "ValidationException", "Invalid type for parameter Name"),
         ("RunJobFlow", {"Name": "n", "Instances": INSTANCES}, "ValidationException", "missing ReleaseLabel"),
+        ("RunJobFlow", CLUSTER | {"AmiVersion": "2.4"}, "ValidationException", "Only one AMI version and release label"),
         ("RunJobFlow", CLUSTER | {"Instances": {}}, "ValidationException", "expected exactly one of InstanceGroups"),
         ("RunJobFlow", CLUSTER | {"Instances": {"InstanceGroups": []}}, "ValidationException", "expected exactly one of"),
         ("RunJobFlow", CLUSTER | {"Instances": TWO_MASTERS}, "ValidationException", "exactly 3 instances for HA clusters"),

@@ -13,8 +13,11 @@ import httpx
 import psutil
 import pytest
 
-from local.stack import environment, ports, programs, services, supervision
-from local.stack.state import REPO, Places
+from local import AIRFLOW_USER, REPO
+from local.cli import FOREIGN
+from local.stack import ports, programs, services
+from local.stack.stack import Stack
+from local.stack.supervision import Supervisor
 
 pytestmark = pytest.mark.slow
 
@@ -39,15 +42,15 @@ except obstore.exceptions.AlreadyExistsError:
 """
 
 
-def local(*words: str, places: Places, **options) -> subprocess.Popen:
-    variables = {**os.environ, "FRUITS_STATE": str(places.state), "PYTHONPATH": str(REPO)}
+def local(*words: str, stack: Stack, **options) -> subprocess.Popen:
+    variables = {**os.environ, "FRUITS_STATE": str(stack.state), "PYTHONPATH": str(REPO)}
     command = [sys.executable, "-m", "local", *words]
     return subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, cwd=REPO, **options)
 
 
-def listeners(places: Places) -> list[tuple[str, int]]:
+def listeners(stack: Stack) -> list[tuple[str, int]]:
     found = []
-    for process in supervision.marked(places):
+    for process in Supervisor(stack).processes():
         with contextlib.suppress(psutil.Error):
             connections = process.net_connections("inet")
             found += [tuple(each.laddr) for each in connections if each.status == psutil.CONN_LISTEN]
@@ -62,8 +65,8 @@ def wait_until(condition, *, timeout_s: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory) -> Places:
-    return Places(Places.default().cache, tmp_path_factory.mktemp("services") / "state with blank")
+def stack(tmp_path_factory) -> Stack:
+    return Stack.load(tmp_path_factory.mktemp("services") / "state with blank")
 
 
 @pytest.fixture(scope="module")
@@ -76,25 +79,25 @@ def busy_port():
 
 
 @pytest.fixture(scope="module")
-def running(places, busy_port):
+def running(stack, busy_port):
     try:
-        yield services.up(places)
+        yield services.up(stack)
     finally:
-        services.down(places)
+        services.down(stack)
 
 
 def test_each_service_answers(running):
-    assert httpx.get(running.s3_url + "/status", trust_env=False).status_code == 200
-    assert httpx.get(running.emr_url, trust_env=False).status_code == 200
-    health = httpx.get(running.airflow_url + "/api/v2/monitor/health", trust_env=False).json()
+    assert httpx.get(running.url("s3") + "/status", trust_env=False).status_code == 200
+    assert httpx.get(running.url("emr"), trust_env=False).status_code == 200
+    health = httpx.get(running.url("airflow") + "/api/v2/monitor/health", trust_env=False).json()
     assert {part["status"] for part in health.values()} == {"healthy"}
 
 
 def test_the_password_opens_airflow(running):
-    login = {"username": running.airflow_user, "password": running.airflow_password}
-    answer = httpx.post(running.airflow_url + "/auth/token", json=login, trust_env=False)
+    login = {"username": AIRFLOW_USER, "password": running.secrets.airflow_password}
+    answer = httpx.post(running.url("airflow") + "/auth/token", json=login, trust_env=False)
     assert answer.status_code == 201
-    wrong = httpx.post(running.airflow_url + "/auth/token", json={**login, "password": "x"}, trust_env=False)
+    wrong = httpx.post(running.url("airflow") + "/auth/token", json={**login, "password": "x"}, trust_env=False)
     assert wrong.status_code == 401
 
 
@@ -104,96 +107,96 @@ def test_s3_clients_need_the_variables_only(running):
 
 
 def test_s3_refuses_other_keys(running):
-    assert httpx.get(f"{running.s3_url}/{running.bucket}/", trust_env=False).status_code == 403
+    assert httpx.get(f"{running.url('s3')}/{running.bucket}/", trust_env=False).status_code == 403
 
 
 def test_a_taken_port_is_replaced(running, busy_port):
-    assert running.record.ports["s3"] != busy_port
+    assert running.ports["s3"] != busy_port
 
 
-def test_nothing_listens_outside_this_machine(running, places):
-    found = listeners(places)
-    assert {port for _, port in found} >= {running.record.ports[name] for name in ("s3", "emr", "airflow")}
+def test_nothing_listens_outside_this_machine(running, stack):
+    found = listeners(stack)
+    assert {port for _, port in found} >= {running.ports[name] for name in ("s3", "emr", "airflow")}
     assert {address for address, _ in found} == {"127.0.0.1"}
 
 
-def test_secrets_are_for_this_user_only(running, places):
-    assert places.state.stat().st_mode & 0o077 == 0
-    assert places.services_file.stat().st_mode & 0o077 == 0
-    assert (places.sockets / "supervisord.conf").stat().st_mode & 0o077 == 0
+def test_secrets_are_for_this_user_only(running, stack):
+    assert stack.state.stat().st_mode & 0o077 == 0
+    assert (stack.state / "services.json").stat().st_mode & 0o077 == 0
+    assert (stack.sockets / "supervisord.conf").stat().st_mode & 0o077 == 0
 
 
-def test_foreign_settings_do_not_reach_the_services(running, places):
-    names = {name for process in supervision.marked(places) for name in process.environ()}
-    assert not names & {*environment.FOREIGN, "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"}
+def test_foreign_settings_do_not_reach_the_services(running, stack):
+    names = {name for process in Supervisor(stack).processes() for name in process.environ()}
+    assert not names & {*FOREIGN, "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"}
 
 
-def test_a_second_up_changes_nothing(running, places):
-    before = {name: info["pid"] for name, info in supervision.states(places).items()}
-    assert services.up(places) == running
-    assert {name: info["pid"] for name, info in supervision.states(places).items()} == before
+def test_a_second_up_changes_nothing(running, stack):
+    before = {name: info["pid"] for name, info in Supervisor(stack).programs().items()}
+    assert services.up(stack) == running
+    assert {name: info["pid"] for name, info in Supervisor(stack).programs().items()} == before
 
 
-def test_a_session_leaves_running_what_was_up(running, places):
-    with services.session(places) as inside:
+def test_a_session_leaves_running_what_was_up(running, stack):
+    with services.session(stack) as inside:
         assert inside == running
-    assert supervision.is_up(places)
+    assert Supervisor(stack).is_up()
 
 
-def test_env_survives_a_shell(running, places):
-    lines = local("env", places=places, stdout=subprocess.PIPE).communicate()[0]
+def test_env_survives_a_shell(running, stack):
+    lines = local("env", stack=stack, stdout=subprocess.PIPE).communicate()[0]
     assert all(line.startswith(("export ", "unset ")) for line in lines.splitlines())
     script = lines + 'printf %s "$SPARK_CONF_DIR"'
-    assert subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout == str(places.spark_conf)
+    assert subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout == str(stack.spark_conf)
 
 
-def test_crash_then_up_then_down(running, places):
+def test_crash_then_up_then_down(running, stack):
     """Last of those that share the services, because it ends them."""
-    for process in supervision.marked(places):
+    for process in Supervisor(stack).processes():
         if "supervisor.supervisord" in process.cmdline():
             process.kill()
-    key = httpx.get(running.s3_url + "/status", trust_env=False)
+    key = httpx.get(running.url("s3") + "/status", trust_env=False)
     assert key.status_code == 200  # the programs have outlived their parent
-    again = services.up(places)
-    assert again.record.secrets == running.record.secrets
+    again = services.up(stack)
+    assert again.secrets == running.secrets
     done = subprocess.run([sys.executable, "-c", CLIENTS], env=again.env, capture_output=True, text=True, check=False)
     assert done.stdout == "fine\n", done.stderr
-    services.down(places)
-    assert supervision.marked(places) == []
+    services.down(stack)
+    assert Supervisor(stack).processes() == []
     with pytest.raises(services.NotUp, match="make up"):
-        services.current(places)
+        services.require_up(stack)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_up_leaves_nothing(tmp_path: Path, signum):
-    places = Places(Places.default().cache, tmp_path / "s")
-    starting = local("up", places=places, start_new_session=True)
-    wait_until(lambda: len(supervision.marked(places)) > 2, timeout_s=60)
+    stack = Stack.load(tmp_path / "s")
+    starting = local("up", stack=stack, start_new_session=True)
+    wait_until(lambda: len(Supervisor(stack).processes()) > 2, timeout_s=60)
     starting.send_signal(signum)
     time.sleep(0.5)
     with contextlib.suppress(ProcessLookupError):
         starting.send_signal(signal.SIGINT)  # an impatient second Ctrl-C
     starting.communicate(timeout=60)
     assert starting.returncode == 130
-    assert supervision.marked(places) == []
+    assert Supervisor(stack).processes() == []
 
 
 def test_a_service_that_does_not_start_is_named_with_its_log(tmp_path: Path, monkeypatch):
-    places = Places(Places.default().cache, tmp_path / "s")
-    monkeypatch.setattr("local.stack.programs._emr", lambda places, port: [sys.executable, "-c", "raise SystemExit('no room')"])
+    stack = Stack.load(tmp_path / "s")
+    monkeypatch.setattr("local.stack.programs._emr", lambda stack: [sys.executable, "-c", "raise SystemExit('no room')"])
     with pytest.raises(Exception, match=r"(?s)emr.*emr\.log ends with.*no room"):
-        services.up(places)
-    assert supervision.marked(places) == []
+        services.up(stack)
+    assert Supervisor(stack).processes() == []
 
 
 def test_a_port_lost_during_the_start_is_not_taken_for_ours(tmp_path: Path, monkeypatch):
-    places = Places(Places.default().cache, tmp_path / "s")
+    stack = Stack.load(tmp_path / "s")
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         lost = foreign.getsockname()[1]
         choices = iter([{"emr": lost}])
         choose = programs.choose_ports
-        monkeypatch.setattr("local.stack.programs.choose_ports", lambda spark: {**choose(spark), **next(choices, {})})
+        monkeypatch.setattr("local.stack.programs.choose_ports", lambda master: {**choose(master), **next(choices, {})})
         try:
-            assert services.up(places).record.ports["emr"] != lost
+            assert services.up(stack).ports["emr"] != lost
         finally:
-            services.down(places)
+            services.down(stack)
