@@ -2,10 +2,10 @@
 
 import sys
 
+from fruits.feature_files import features_of_run
 from fruits.job_progress import watched
 from fruits.pca import fit
 from fruits.pca_jobs import moments_of
-from fruits.retained import features_of_run
 from fruits.saved_pca import PcaCard, save_pca
 from fruits.stage_run import StageRun
 from fruits_contract.features_pipeline import FIT_PCA

@@ -3,10 +3,10 @@
 import sys
 from functools import reduce
 
+from fruits.feature_files import features_of_run
 from fruits.job_progress import watched
 from fruits.pca import Spread
 from fruits.pca_jobs import project
-from fruits.retained import features_of_run
 from fruits.saved_pca import load_pca
 from fruits.stage_run import StageRun
 from fruits_contract import layout
