@@ -37,7 +37,7 @@ def check_counts(photos: RowCounts, features: RowCounts, rejects: RowCounts) -> 
 
 
 def check_reject_ratio(rejects: int, photos: int, *, max_ratio: float, reasons: dict[str, int]) -> list[Finding]:
-    """Hold the share of rejects within `max_ratio`."""
+    """Check that the share of rejects is at most `max_ratio`."""
     ratio = rejects / photos if photos else 0.0
     if not rejects:
         return []
@@ -89,10 +89,11 @@ def check_projected(projected: RowCounts, *, expected: int, k: int) -> list[Find
 
 
 def check_variance(card: PcaCard) -> list[Finding]:
-    """Hold the PCA to the share of the variance that was asked for, unless the number of components was fixed."""
-    if card.asked_components or card.explained >= card.asked_variance - 1e-9:
+    """Check that the PCA explains the requested share of the variance, unless the number of components was requested."""
+    if card.requested_components or card.explained >= card.requested_variance - 1e-9:
         return []
-    return [Finding("variance", "red", f"{card.k} components explain {card.explained:.4f}; {card.asked_variance} was asked for")]
+    text = f"{card.k} components explain {card.explained:.4f}; {card.requested_variance} was asked for"
+    return [Finding("variance", "red", text)]
 
 
 def check_drift(transform: Manifest, card: PcaCard) -> list[Finding]:

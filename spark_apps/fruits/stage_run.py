@@ -1,4 +1,4 @@
-"""Runs around a stage: argv in, a Spark context, a manifest out.
+"""The frame of every stage: argv in, a Spark context, a manifest out.
 
 The context sets only its name: master, endpoints and credentials are the cluster's. No stage uses Spark SQL, whose first query
 loads classes for seconds.

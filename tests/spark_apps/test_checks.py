@@ -16,8 +16,8 @@ GOOD = [0.0, *[1.0] * 1279]
 VECTORS = columns.arrow_schema({"path": "string", "vector": "array<float>"})
 
 
-def card(*, k: int = 3, explained: float = 0.71, asked_variance: float = 0.7, asked_components: int = 0) -> PcaCard:
-    return PcaCard("p1", "e" * 64, k, explained, 100, asked_variance, asked_components, "2026-11-22T03:00:00+00:00")
+def card(*, k: int = 3, explained: float = 0.71, requested_variance: float = 0.7, requested_components: int = 0) -> PcaCard:
+    return PcaCard("p1", "e" * 64, k, explained, 100, requested_variance, requested_components, "2026-11-22T03:00:00+00:00")
 
 
 def assert_red(findings: list[Finding], check: str, message: str) -> None:
@@ -141,7 +141,7 @@ def test_rejects_over_the_ratio_are_red() -> None:
 
 def test_a_pca_that_reaches_the_variance_holds() -> None:
     assert checks.check_variance(card(explained=0.7)) == []
-    assert checks.check_variance(card(explained=0.2, asked_components=3)) == []
+    assert checks.check_variance(card(explained=0.2, requested_components=3)) == []
 
 
 def test_a_pca_that_does_not_reach_the_variance_is_red() -> None:
