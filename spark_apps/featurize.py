@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from fruits import engine_trial
 from fruits.features import BroadcastExtractor, choose_engine, featurize
-from fruits.job_progress import watched
-from fruits.photo_list import Photo, deal, read_photos, read_sizes
+from fruits.job_progress import show_progress
+from fruits.photo_list import Photo, read_photos, read_sizes, split_into_parts
 from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE
@@ -32,8 +32,8 @@ def main(argv: list[str]) -> None:
     choice = choose_engine(context, sample, bucket=params.bucket, extractor=extractor)
 
     folder = layout.features_part(params.drop, params.run)
-    parts = deal(sizes, cores=context.defaultParallelism)
-    with watched(context, what=f"featurize: {len(sizes):,} photos"):
+    parts = split_into_parts(sizes, cores=context.defaultParallelism)
+    with show_progress(context, what=f"featurize: {len(sizes):,} photos"):
         results = featurize(context, parts, bucket=params.bucket, batch=batch, folder=folder, extractor=choice.extractor)
     features = [each.file for each in results if each.file]
     storage.delete_folder(folder, but=[file.key for file in features])

@@ -83,7 +83,7 @@ class OpenVino:
             {
                 "INFERENCE_NUM_THREADS": 1,
                 "NUM_STREAMS": 1,
-                # The tasks of an executor are processes that do not know of each other: all would pin themselves to core 0.
+                # The tasks of an executor are separate processes: all would pin themselves to core 0.
                 "ENABLE_CPU_PINNING": False,
                 # By itself it computes in bfloat16 where the CPU can: cosines down to 0.95 with the float32 features.
                 "INFERENCE_PRECISION_HINT": "f32",
@@ -161,7 +161,7 @@ def open_engine(name: str, model: bytes) -> Engine:
     Raises
     ------
     EngineUnusable
-        When this machine cannot run it; the message says why.
+        When this machine cannot run it, with the reason.
     """
     if name not in _ENGINES:
         raise ValueError(f"engine {name!r} is not known; expected one of {', '.join(_ENGINES)}")

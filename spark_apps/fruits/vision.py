@@ -58,7 +58,7 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
     return image, width, height
 
 
-# How Pillow words it: "decoder jpeg not available", "Unsupported BMP compression (5)", "... not yet supported".
+# Pillow's texts: "decoder jpeg not available", "Unsupported BMP compression (5)", "... not yet supported".
 _NO_DECODER = re.compile(r"\bunsupported\b|\bnot available\b|\bnot yet supported\b", re.IGNORECASE)
 
 

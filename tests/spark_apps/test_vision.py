@@ -62,7 +62,7 @@ def test_channels_are_red_green_blue() -> None:
     assert image[0, 0] == pytest.approx([1, -1, -0.6], abs=1e-6)
 
 
-def test_another_size_can_be_asked_for() -> None:
+def test_another_size_can_be_requested() -> None:
     assert decode(encode(scene()), size_px=32)[0].shape == (32, 32, 3)
 
 
