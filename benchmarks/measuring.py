@@ -30,11 +30,7 @@ from local import REPO, interrupts
 from local.client.airflow_api import AirflowRefused
 from local.client.upload import CannotUpload
 from local.console import say
-from local.stack.airflow import MigrationFailed
-from local.stack.readiness import NotReady
-from local.stack.services import OtherMaster
-from local.stack.spark import JarsUnobtainable
-from local.stack.supervision import SupervisorFailed
+from local.stack import StackError
 from release import contents, weights
 from release.extractor import BadExport
 from release.wheelhouse import WheelsMissing
@@ -46,15 +42,11 @@ EXPECTED = (
     CannotMeasure,
     ChildFailed,
     CannotUpload,
-    JarsUnobtainable,
     contents.MissingSource,
     weights.WrongWeights,
     BadExport,
     WheelsMissing,
-    NotReady,
-    OtherMaster,
-    MigrationFailed,
-    SupervisorFailed,
+    StackError,
     AirflowRefused,
     OSError,
 )

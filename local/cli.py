@@ -11,24 +11,10 @@ from rich.table import Table
 from local import AIRFLOW_USER, interrupts
 from local.client import options
 from local.console import say
-from local.stack import services
-from local.stack.airflow import MigrationFailed
-from local.stack.readiness import NotReady
-from local.stack.spark import JarsUnobtainable
+from local.stack import StackError, services
 from local.stack.stack import Stack
-from local.stack.supervision import SupervisorFailed
 
 OK, FAILED = 0, 1
-EXPECTED = (
-    services.NotUp,
-    services.OtherMaster,
-    NotReady,
-    MigrationFailed,
-    JarsUnobtainable,
-    SupervisorFailed,
-    OSError,
-    ValueError,
-)
 # names that would take precedence over, or mix with, the variables of `make env`
 FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ENDPOINT_URL")
 
@@ -45,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("Interrupted")
         return interrupts.EXIT_CODE
-    except EXPECTED as error:
+    except (StackError, OSError, ValueError) as error:
         say(str(error))
         return FAILED
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from local import AIRFLOW_USER, REPO
 from local.console import say
+from local.stack import StackError
 from local.stack.stack import Stack
 
 # serve-logs would open a port on all interfaces; with everything on one machine the API server reads the files itself
@@ -32,10 +33,6 @@ PRELOADED = (
     "airflow.providers.amazon.aws.triggers.emr",
     "airflow.providers.amazon.aws.triggers.s3",
 )
-
-
-class MigrationFailed(Exception):
-    """The database could not be migrated to this Airflow's version; the message names the log."""
 
 
 def command(process: str) -> list[str]:
@@ -98,8 +95,8 @@ def prepare(stack: Stack) -> None:
 
     Raises
     ------
-    MigrationFailed
-        The log says why; a database of a newer Airflow cannot be used by an older one.
+    StackError
+        The migration failed; a database of a newer Airflow cannot be used by an older one.
     """
     passwords = stack.airflow / "passwords.json"
     passwords.touch(mode=0o600)
@@ -119,7 +116,7 @@ def prepare(stack: Stack) -> None:
             check=False,
         )
     if done.returncode:
-        raise MigrationFailed(
+        raise StackError(
             f"`airflow db migrate` failed with exit code {done.returncode}; see {log}. To start with an empty history: "
             f"make down, delete {stack.airflow}, make up"
         )

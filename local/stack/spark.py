@@ -15,6 +15,7 @@ import tenacity
 
 from local import CACHE
 from local.console import say
+from local.stack import StackError
 
 TEMPLATES = Path(__file__).parent / "spark_templates"
 CONFIG_FILES = ("spark-defaults.conf", "spark-env.sh", "log4j2.properties")
@@ -25,7 +26,7 @@ JARS_FOLDER = CACHE / "jars"
 JARS = {"spark35": "the S3A jars for Spark (5 MB, once)", "yarn": "YARN (42 MB, once)"}
 
 
-class JarsUnobtainable(Exception):
+class JarsUnobtainable(StackError):
     """The jars could not be fetched; the message holds the tool's last words."""
 
 

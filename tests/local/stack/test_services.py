@@ -15,7 +15,7 @@ import pytest
 
 from local import AIRFLOW_USER, REPO, interrupts
 from local.cli import FOREIGN
-from local.stack import ports, programs, readiness, services
+from local.stack import StackError, ports, programs, readiness, services
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
 
@@ -123,6 +123,12 @@ def test_s3_clients_need_the_variables_only(running):
     assert done.stdout == "fine\n", done.stderr
 
 
+def test_s3_is_ready_when_it_holds_the_bucket(running, monkeypatch):
+    assert readiness._has_bucket(running)
+    monkeypatch.setattr(Stack, "bucket", "another")
+    assert not readiness._has_bucket(running)
+
+
 def test_s3_refuses_other_keys(running):
     assert httpx.get(f"{running.url('s3')}/{running.bucket}/", trust_env=False).status_code == 403
 
@@ -182,7 +188,7 @@ def test_crash_then_up_then_down(running, stack, capfd):
     services.down(stack)
     assert capfd.readouterr().err == "Stopping the services ...\nAll stopped\n", "supervisord did not stop them in order"
     assert Supervisor(stack).processes() == []
-    with pytest.raises(services.NotUp, match="make up"):
+    with pytest.raises(StackError, match="make up"):
         services.require_up(stack)
 
 
@@ -223,7 +229,7 @@ def test_a_run_whose_services_die_names_them_and_their_logs(own_stack):
 
 def test_a_service_that_does_not_start_is_named_with_its_log(own_stack, monkeypatch):
     monkeypatch.setattr("local.stack.programs._emr", lambda stack: [sys.executable, "-c", "raise SystemExit('no room')"])
-    with pytest.raises(readiness.NotReady, match=r"(?s)emr.*emr\.log ends with.*no room"):
+    with pytest.raises(StackError, match=r"(?s)emr.*emr\.log ends with.*no room"):
         services.up(own_stack)
     assert Supervisor(own_stack).processes() == []
 

@@ -74,10 +74,12 @@ class YarnStack:
 
     def plan(self, run: str) -> tuple[FeaturesRunParams, dict[str, Any]]:
         """Plan a run as the DAG does; returns its parameters and its cluster, without bootstrap actions."""
+        from fruits_airflow.bucket import Bucket
         from fruits_airflow.planning import plan_run
 
-        planned = plan_run(self.s3, self.settings, dag_run_id=run, drop="photos", asked={"mode": "fit"})
-        return FeaturesRunParams(**planned["params"]), planned["job_flow"] | {"BootstrapActions": []}
+        bucket = Bucket(Stack.bucket, session=boto3.Session(), client=self.s3)
+        plan = plan_run(bucket, self.settings, dag_run_id=run, drop="photos", requested={"mode": "fit"})
+        return plan.params, plan.job_flow | {"BootstrapActions": []}
 
     def start(self, cluster: dict[str, Any], *steps: dict[str, Any], **spark_defaults: str) -> str:
         more = {
