@@ -1,4 +1,4 @@
-# The images of docker-compose.yaml: `airflow`, `deploy` (the init job and make compose-run), `emr` (the stand-in for EMR).
+# The images of docker-compose.yaml: `airflow`, `deploy` (the init job and make compose-run), `emr` (the EMR emulator).
 # Versions and hashes are those of local/compose/requirements/*.txt (make lock).
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 

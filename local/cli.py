@@ -76,7 +76,7 @@ def _env(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
-    # what these import is only needed here
+    # imported here because only this command needs them
     from local.client.airflow_api import AirflowRefused
     from local.client.run import CONNECTION_LOST, run
     from local.deploy import deploy
@@ -91,7 +91,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         except expected as error:
             say(str(error))
         except CONNECTION_LOST as error:
-            say(f"A service does not answer any more: {error}")
+            say(f"A service no longer answers: {error}")
             for row in services.status(running):
                 if row.state != "running":
                     say(f"{row.program} is {row.state}; its log is {row.log}")

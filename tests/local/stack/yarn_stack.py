@@ -170,10 +170,10 @@ def publish(s3: Any, extractor: Extractor) -> str:
 
 
 def few_photos(factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with some dozens of photos: real ones where they are, drawn ones otherwise."""
+    """Return a folder with some dozens of photos: real ones if present, synthetic ones otherwise."""
     source, folder = REAL_PHOTOS, factory.mktemp("photos")
     if not source.is_dir():
-        source = factory.mktemp("drawn")
+        source = factory.mktemp("synthetic")
         synthetic_photos.draw(source, per_variety=PER_VARIETY)
     for variety in islice(sorted(path for path in source.iterdir() if path.is_dir()), VARIETIES):
         (folder / variety.name).mkdir()
