@@ -11,24 +11,10 @@ from rich.table import Table
 from local import AIRFLOW_USER, interrupts
 from local.client import options
 from local.console import say
-from local.stack import services
-from local.stack.airflow import MigrationFailed
-from local.stack.readiness import NotReady
-from local.stack.spark import JarsUnobtainable
+from local.stack import StackError, services
 from local.stack.stack import Stack
-from local.stack.supervision import SupervisorFailed
 
 OK, FAILED = 0, 1
-EXPECTED = (
-    services.NotUp,
-    services.OtherMaster,
-    NotReady,
-    MigrationFailed,
-    JarsUnobtainable,
-    SupervisorFailed,
-    OSError,
-    ValueError,
-)
 # names that would take precedence over, or mix with, the variables of `make env`
 FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ENDPOINT_URL")
 
@@ -45,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("Interrupted")
         return interrupts.EXIT_CODE
-    except EXPECTED as error:
+    except (StackError, OSError, ValueError) as error:
         say(str(error))
         return FAILED
 
@@ -90,7 +76,7 @@ def _env(arguments: argparse.Namespace, stack: Stack) -> int:
 
 
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
-    # what these import is only needed here
+    # imported here because only this command needs them
     from local.client.airflow_api import AirflowRefused
     from local.client.run import CONNECTION_LOST, run
     from local.deploy import deploy
@@ -105,7 +91,7 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         except expected as error:
             say(str(error))
         except CONNECTION_LOST as error:
-            say(f"A service does not answer any more: {error}")
+            say(f"A service no longer answers: {error}")
             for row in services.status(running):
                 if row.state != "running":
                     say(f"{row.program} is {row.state}; its log is {row.log}")

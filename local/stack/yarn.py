@@ -1,4 +1,4 @@
-"""A real YARN on this machine: ResourceManager and NodeManager from one jar, on the Hadoop that Spark carries."""
+"""A real YARN on this machine: ResourceManager and NodeManager from one jar, on the Hadoop that is part of pyspark."""
 
 import re
 

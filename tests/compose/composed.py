@@ -1,4 +1,4 @@
-"""docker-compose's services in the words of the tests, started and used as a person does: by make."""
+"""docker-compose's services, started and used by tests as by a user: with make."""
 
 import json
 import os
@@ -47,11 +47,11 @@ class Composed:
         """Run a target of the Makefile and return what it printed."""
         return self._checked(["make", target], expect=expect, **variables)
 
-    def docker(self, *words: str) -> str:
-        return self._checked(["docker", *words])
+    def docker(self, *argv: str) -> str:
+        return self._checked(["docker", *argv])
 
-    def compose(self, *words: str) -> str:
-        return self._checked(["docker", "compose", *words])
+    def compose(self, *argv: str) -> str:
+        return self._checked(["docker", "compose", *argv])
 
     def containers(self) -> dict[str, str]:
         """Return the id of each service's container."""
@@ -105,9 +105,9 @@ class Composed:
             assert time.monotonic() < deadline, f"not within {limit_s} s"
             time.sleep(1)
 
-    def _checked(self, words: list[str], *, expect: int = 0, **variables: str) -> str:
+    def _checked(self, argv: list[str], *, expect: int = 0, **variables: str) -> str:
         done = subprocess.run(
-            words,
+            argv,
             cwd=REPO,
             env={**os.environ, **self.variables, **variables},
             stdout=subprocess.PIPE,
@@ -115,7 +115,7 @@ class Composed:
             text=True,
             check=False,
         )
-        assert done.returncode == expect, f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout[-6000:]}"
+        assert done.returncode == expect, f"{' '.join(argv)}: exit code {done.returncode}\n{done.stdout[-6000:]}"
         return done.stdout
 
 

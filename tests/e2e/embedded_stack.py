@@ -1,4 +1,4 @@
-"""One whole embedded default for all end-to-end tests: real S3, real EMR protocol, real Spark, all four processes of Airflow."""
+"""The embedded services for all end-to-end tests: real S3, real EMR protocol, real Spark, all four processes of Airflow."""
 
 import json
 import os
@@ -54,7 +54,7 @@ class Ended:
 
 
 class Stack:
-    """The running services, in the words of the tests."""
+    """The running services, with what the tests need of them."""
 
     def __init__(self, running: Services, *, lineage: Path) -> None:
         self.lineage = lineage
@@ -184,10 +184,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    """Photos by variety, at least 75 of each: the real ones where they are, else drawn ones."""
+    """Photos by variety, at least 75 of each: the real ones if present, else synthetic ones."""
     root = REAL_PHOTOS
     if not root.is_dir():
-        root = tmp_path_factory.mktemp("drawn")
+        root = tmp_path_factory.mktemp("synthetic")
         draw(root)
     return {folder.name: sorted(folder.glob("*.jpg")) for folder in sorted(root.iterdir()) if folder.is_dir()}
 

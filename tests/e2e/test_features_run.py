@@ -112,7 +112,7 @@ def with_broken(folder: Path, photos: dict[str, list[Path]], *, count: int) -> P
     """400 readable photos, and `count` broken ones of several kinds spread over the varieties."""
     per_variety = -(-400 // len(photos))
     flat = [(name, file) for name, files in photos.items() for file in files[:per_variety]][:400]
-    arrange(folder, {name: [file for of, file in flat if of == name] for name in photos})
+    arrange(folder, {name: [file for variety, file in flat if variety == name] for name in photos})
     whole = flat[0][1].read_bytes()
     kinds = [*BROKEN, whole[: len(whole) // 2]]
     for number in range(count):

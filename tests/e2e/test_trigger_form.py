@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
 
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, MODES
 from local import AIRFLOW_USER
@@ -83,10 +83,13 @@ def box(form: Locator, name: str) -> Locator:
 
 def press_trigger(form: Locator) -> tuple[int, dict]:
     """Submit the form; return the status and the body of the API's answer."""
-    is_answer = lambda answer: answer.request.method == "POST" and answer.url.endswith(f"/dags/{DAG}/dagRuns")  # noqa: E731
-    with form.page.expect_response(is_answer) as answer:
+
+    def is_response(response: Response) -> bool:
+        return response.request.method == "POST" and response.url.endswith(f"/dags/{DAG}/dagRuns")
+
+    with form.page.expect_response(is_response) as response:
         form.get_by_role("button", name="Trigger", exact=True).click()
-    return answer.value.status, answer.value.json()
+    return response.value.status, response.value.json()
 
 
 def manual_runs(stack: Stack) -> set[str]:

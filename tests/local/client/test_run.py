@@ -1,4 +1,4 @@
-"""What a person sees of a run: the right log, one line per change, and the figures or the reason at the end."""
+"""What a user sees of a run: the right log, one line per change, and the figures or the reason at the end."""
 
 import io
 import os
@@ -30,12 +30,9 @@ def _run(**states: str) -> DagRun:
 
 
 class _Airflow:
-    """Only the log of a task, and how often it was asked for."""
-
-    asked = 0
+    """Only the log of a task."""
 
     def log(self, run: DagRun, task: TaskRun) -> list[str]:
-        self.asked += 1
         return [f"{task.task} says {number}" for number in range(40)]
 
 
@@ -121,8 +118,8 @@ def test_outcome_is_downloaded_and_printed(s3: S3Client, bucket: str, tmp_path: 
 
     out = io.StringIO()
     results.print_success(Console(file=out, width=200), _run(featurize="success"), left)
-    words = out.getvalue().split()
-    assert {"600", "590", "10", "200", "41", "0.7012", str(tmp_path / "out" / run / "featurize.json")} <= set(words)
+    printed = out.getvalue().split()
+    assert {"600", "590", "10", "200", "41", "0.7012", str(tmp_path / "out" / run / "featurize.json")} <= set(printed)
 
     out = io.StringIO()
     results.print_failure(Console(file=out, width=200), _run(validate="failed"), left, live_log)
@@ -132,12 +129,12 @@ def test_outcome_is_downloaded_and_printed(s3: S3Client, bucket: str, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("states", "said"), [({"plan_batch": "success"}, "Nothing new"), ({results.WAIT: "skipped"}, "no _READY")]
+    ("states", "message"), [({"plan_batch": "success"}, "Nothing new"), ({results.WAIT: "skipped"}, "no _READY")]
 )
-def test_run_without_work_says_why(tmp_path: Path, states: dict[str, str], said: str) -> None:
+def test_run_without_work_says_why(tmp_path: Path, states: dict[str, str], message: str) -> None:
     out = io.StringIO()
     results.print_success(Console(file=out, width=200), _run(**states), results.Results(tmp_path, {}, {}))
-    assert said in out.getvalue()
+    assert message in out.getvalue()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The embedded default itself: really started, really asked, really stopped, in a state folder of its own."""
+"""The embedded services, really started, used and stopped, in a state folder of their own."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ import pytest
 
 from local import AIRFLOW_USER, REPO, interrupts
 from local.cli import FOREIGN
-from local.stack import ports, programs, readiness, services
+from local.stack import StackError, ports, programs, readiness, services
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
 
@@ -88,7 +88,7 @@ def stack(tmp_path_factory) -> Stack:
 
 @pytest.fixture(scope="module")
 def busy_port():
-    """Hold the port that S3 prefers; one of our own, because on a shared machine the usual one comes and goes."""
+    """Hold the preferred port of S3; a port of our own, because others may take or leave the usual one meanwhile."""
     port = ports.choose({"s3": 8333}, with_grpc=["s3"])["s3"]
     with socket.create_server(("127.0.0.1", port)), pytest.MonkeyPatch.context() as patch:
         patch.setitem(programs.PREFERRED_PORTS, "s3", port)
@@ -121,6 +121,12 @@ def test_the_password_opens_airflow(running):
 def test_s3_clients_need_the_variables_only(running):
     done = subprocess.run([sys.executable, "-c", CLIENTS], env=running.env, capture_output=True, text=True, check=False)
     assert done.stdout == "fine\n", done.stderr
+
+
+def test_s3_is_ready_when_it_holds_the_bucket(running, monkeypatch):
+    assert readiness._has_bucket(running)
+    monkeypatch.setattr(Stack, "bucket", "another")
+    assert not readiness._has_bucket(running)
 
 
 def test_s3_refuses_other_keys(running):
@@ -182,7 +188,7 @@ def test_crash_then_up_then_down(running, stack, capfd):
     services.down(stack)
     assert capfd.readouterr().err == "Stopping the services ...\nAll stopped\n", "supervisord did not stop them in order"
     assert Supervisor(stack).processes() == []
-    with pytest.raises(services.NotUp, match="make up"):
+    with pytest.raises(StackError, match="make up"):
         services.require_up(stack)
 
 
@@ -216,14 +222,14 @@ def test_a_run_whose_services_die_names_them_and_their_logs(own_stack):
         process.kill()
     _, stderr = running.communicate(timeout=120)
     assert running.returncode == 1
-    assert "A service does not answer any more: " in stderr
+    assert "A service no longer answers: " in stderr
     assert f"api-server is down; its log is {own_stack.logs}/api-server.log" in stderr
     assert "Traceback" not in stderr
 
 
 def test_a_service_that_does_not_start_is_named_with_its_log(own_stack, monkeypatch):
     monkeypatch.setattr("local.stack.programs._emr", lambda stack: [sys.executable, "-c", "raise SystemExit('no room')"])
-    with pytest.raises(readiness.NotReady, match=r"(?s)emr.*emr\.log ends with.*no room"):
+    with pytest.raises(StackError, match=r"(?s)emr.*emr\.log ends with.*no room"):
         services.up(own_stack)
     assert Supervisor(own_stack).processes() == []
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from local.stack import programs, readiness, services, spark, yarn
+from local.stack import StackError, programs, readiness, services, spark, yarn
 from local.stack.stack import MARK, Stack
 from local.stack.supervision import Supervisor
 from tests.local.stack.yarn_stack import make_stack, write_configs
@@ -86,5 +86,5 @@ def test_services_that_are_up_are_not_silently_of_another_kind(
     if is_fine:
         assert services.up(stack) == stack
     else:
-        with pytest.raises(services.OtherMaster, match="up with SPARK=local, requested is SPARK=yarn: `make down` first"):
+        with pytest.raises(StackError, match="up with SPARK=local, requested is SPARK=yarn: `make down` first"):
             services.up(stack)

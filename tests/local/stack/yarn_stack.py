@@ -74,10 +74,12 @@ class YarnStack:
 
     def plan(self, run: str) -> tuple[FeaturesRunParams, dict[str, Any]]:
         """Plan a run as the DAG does; returns its parameters and its cluster, without bootstrap actions."""
+        from fruits_airflow.bucket import Bucket
         from fruits_airflow.planning import plan_run
 
-        planned = plan_run(self.s3, self.settings, dag_run_id=run, drop="photos", asked={"mode": "fit"})
-        return FeaturesRunParams(**planned["params"]), planned["job_flow"] | {"BootstrapActions": []}
+        bucket = Bucket(Stack.bucket, session=boto3.Session(), client=self.s3)
+        plan = plan_run(bucket, self.settings, dag_run_id=run, drop="photos", requested={"mode": "fit"})
+        return plan.params, plan.job_flow | {"BootstrapActions": []}
 
     def start(self, cluster: dict[str, Any], *steps: dict[str, Any], **spark_defaults: str) -> str:
         more = {
@@ -168,10 +170,10 @@ def publish(s3: Any, extractor: Extractor) -> str:
 
 
 def few_photos(factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with some dozens of photos: real ones where they are, drawn ones otherwise."""
+    """Return a folder with some dozens of photos: real ones if present, synthetic ones otherwise."""
     source, folder = REAL_PHOTOS, factory.mktemp("photos")
     if not source.is_dir():
-        source = factory.mktemp("drawn")
+        source = factory.mktemp("synthetic")
         synthetic_photos.draw(source, per_variety=PER_VARIETY)
     for variety in islice(sorted(path for path in source.iterdir() if path.is_dir()), VARIETIES):
         (folder / variety.name).mkdir()
