@@ -11,13 +11,37 @@ import obstore
 import tenacity
 from obstore.store import S3Store
 
-from local.client.airflow_api import AirflowApi
+from local.client.airflow_api import AirflowApi, AirflowRefused
+from local.client.upload import CannotUpload
 from local.deploy import publish
 from local.stack import environment, programs, readiness, services, spark, supervision
+from local.stack.airflow import MigrationFailed
+from local.stack.readiness import NotReady
+from local.stack.services import OtherMaster
+from local.stack.spark import JarsUnobtainable
 from local.stack.state import Places, Record, Secrets
+from local.stack.supervision import SupervisorFailed
+from release.contents import MissingSource
+from release.extractor import BadExport
+from release.weights import WrongWeights
+from release.wheelhouse import WheelsMissing
 
 BUCKET = environment.BUCKET
 SPARK_HOME = spark.spark_home()
+# what can go wrong at the start of the services and while the code is uploaded; their messages say what to do
+ERRORS = (
+    AirflowRefused,
+    BadExport,
+    CannotUpload,
+    JarsUnobtainable,
+    MigrationFailed,
+    MissingSource,
+    NotReady,
+    OtherMaster,
+    SupervisorFailed,
+    WheelsMissing,
+    WrongWeights,
+)
 
 
 @contextmanager

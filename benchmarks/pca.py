@@ -141,7 +141,7 @@ class Fits:
         expected = expected * np.sign(np.sum(expected * components, axis=1))[:, None]
         return {
             "components": len(components),
-            "max_ratio_error": float(np.abs(self.pca.spectrum - ratios).max()),
+            "max_ratio_error": float(np.abs(self.pca.spectrum[: len(ratios)] - ratios).max()),
             "max_component_error": float(np.abs(components - expected).max()),
             "mllib_max_ratio_error": float(np.abs(self.mllib_ratios - ratios[: len(self.mllib_ratios)]).max()),
         }
@@ -151,7 +151,8 @@ def measure(arguments: argparse.Namespace) -> Results:
     """Write the features, fit in turns, compare."""
     with s3_only():
         sizes = {rows: Fits(rows) for rows in arguments.sizes}
-        conf = {**{line.name: line.value for line in spark_conf.STEP}, **CONF, "spark.ui.showConsoleProgress": "false"}
+        conf: dict[str, bool | float | int | str | None] = {line.name: line.value for line in spark_conf.STEP}
+        conf |= {**CONF, "spark.ui.showConsoleProgress": "false"}
         on_interrupt = signal.getsignal(signal.SIGINT)
         spark = SparkSession.builder.appName("bench-pca").config(map=conf).getOrCreate()
         signal.signal(signal.SIGINT, on_interrupt)  # Spark sets its own, with which a second Ctrl-C ends the cleanup
