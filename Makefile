@@ -3,7 +3,7 @@ SHELL := /bin/sh
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
 export IMAGES DROP PARAMS VOLUMES BUCKET PHOTOS ENGINES REPETITIONS KEEP TENSORFLOW
-# what Spark runs on, of services that are not up yet: local or yarn
+# what Spark runs on in services that are started: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
 PYTHON := .venv/bin/python
@@ -13,21 +13,25 @@ SET_UP = mkdir -p .fruits && flock -o .fruits/set-up.lock $(MAKE) --no-print-dir
 COMPILE = "$$uv" pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 ##@ Run it on this machine
-.PHONY: help run up down status env model
+.PHONY: help run .images up down status env model
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { gsub(/[$$][$$]/, "$$", $$2); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: .venv-run ## Featurize photos: IMAGES=folder DROP=name PARAMS='{"mode": "fit"}' SPARK=yarn, all optional
+run: .images .venv-run ## Featurize photos: IMAGES=folder (or DROP=name alone: as in the bucket) PARAMS='{"mode": "fit"}' SPARK=yarn, all optional
 	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"}
+
+.images: # before .venv is set up, which takes a minute
+	@case "$$IMAGES" in ""|"~"*) ;; *) find -L "$$IMAGES" -type f 2>/dev/null | grep -q . || { \
+	  echo "IMAGES=$$IMAGES is not a folder with files; expected one with a folder of photos per variety" >&2; exit 2; };; esac
 
 up: .venv-run ## Start S3, EMR and Airflow and leave them running; SPARK=yarn: with a real YARN as well
 	@$(PYTHON) -m local up
 
-down: .venv-run ## Stop them; photos, results and Airflow's history stay in .fruits/state
+down: .venv-run ## Stop the services; photos, results and Airflow's history stay in .fruits/state
 	@$(PYTHON) -m local down
 
-status: .venv-run ## Show what is running, where it listens and where it logs
+status: .venv-run ## Show each service with its process, address and log
 	@$(PYTHON) -m local status
 
 env: .venv-run ## Print the variables for your own tools: eval "$$(make -s env)"
@@ -38,20 +42,21 @@ model: .venv-run ## Build the feature extractor from its pinned weights
 
 ##@ Run it with docker-compose (needs Docker Engine 25 and Compose 2.24 or newer, and nothing else)
 .PHONY: compose-up compose-run compose-down
-compose-up: ## Build and start LocalStack, PostgreSQL, EMR and Airflow as containers; .env is made where there is none
+compose-up: ## Build and start LocalStack, PostgreSQL, EMR and Airflow as containers; creates .env if there is none
 	@$(COMPOSE_READY)
 	docker compose up --build --detach --wait --wait-timeout 600
 	@python3 local/compose/env.py --addresses
 
-compose-run: ## Featurize photos through them: IMAGES=folder DROP=name PARAMS='{"mode": "fit"}', all optional
+compose-run: .images ## Featurize photos through them: IMAGES=folder, DROP=name, PARAMS='{"mode": "fit"}' as for make run
 	@$(COMPOSE_READY)
 	@docker compose ps --status running --quiet airflow-api-server | grep -q . || { \
 	  echo "compose-run: the services are not up; make compose-up first" >&2; exit 1; }
 	@mkdir -p out; name="$${COMPOSE_PROJECT_NAME:-fruits}-run-$$$$"; \
 	  trap 'docker stop --time 60 "$$name" >/dev/null 2>&1; exit 130' INT TERM HUP; \
 	  docker compose run --rm --quiet-pull --name "$$name" --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/out:$(CURDIR)/out" \
-	  $${IMAGES:+--volume "$$(realpath "$$IMAGES"):/photos:ro"} run python -m local.compose.run --out "$(CURDIR)/out" \
-	  $${IMAGES:+--images /photos --drop "$${DROP:-$$(basename "$$(realpath "$$IMAGES")")}"} $${PARAMS:+--params "$$PARAMS"}
+	  $${IMAGES:+--volume "$$(realpath "$$IMAGES"):/photos/$$(basename "$$(realpath "$$IMAGES")"):ro"} run \
+	  python -m local.compose.run --out "$(CURDIR)/out" $${IMAGES:+--images "/photos/$$(basename "$$(realpath "$$IMAGES")")"} \
+	  $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"}
 
 compose-down: ## Stop and remove the containers; VOLUMES=1 deletes photos, results and history as well
 	@$(COMPOSE_READY)
@@ -79,7 +84,7 @@ test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a
 
 docs: .venv-dev ## Write the docs that follow from the code, and docs/performance.md from the kept figures
 	@$(PYTHON) docs/generate.py
-	@$(PYTHON) -m benchmarks.report
+	@$(PYTHON) -m benchmarks.performance_page
 
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
@@ -110,21 +115,21 @@ clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
 	rm -rf .venv .venv-spark4 .venv-peers .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; nothing else should run meanwhile)
+##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
 .PHONY: bench-featurize bench-pca bench-latency bench-scale bench-dag
-bench-featurize: .venv-run .venv-peers ## Featurize against notebook, Ray Data, Daft and the engine's limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
+bench-featurize: .venv-run .venv-peers ## Featurize against the notebook, Ray Data, Daft and the engine limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
 	@$(BENCH)featurize $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $${ENGINES:+--engines "$$ENGINES"} $(BENCH_OPTIONS)
 
-bench-pca: .venv-run ## The PCA's fit against MLlib's, and against NumPy's SVD
+bench-pca: .venv-run ## The PCA's fit against MLlib's, and its precision against NumPy's SVD
 	@$(BENCH)pca $(BENCH_OPTIONS)
 
-bench-latency: .venv-run ## Featurize with each GET held back by 30 ms: IMAGES=folder PHOTOS=4320
+bench-latency: .venv-run ## Featurize with each GET delayed by 30 ms: IMAGES=folder PHOTOS=4320
 	@$(BENCH)latency $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $(BENCH_OPTIONS)
 
 bench-scale: .venv-run ## Time and memory from 1,000 to 50,000 photos: IMAGES=folder
 	@$(BENCH)scale $(BENCH_IMAGES) $(BENCH_OPTIONS)
 
-bench-dag: .venv-run ## What Airflow adds to a run, and how long DAG files take to parse
+bench-dag: .venv-run ## Airflow's share of a run, and the parse time of DAG files
 	@$(BENCH)dag $(BENCH_OPTIONS)
 
 BENCH = $(PYTHON) -m benchmarks.

@@ -16,14 +16,16 @@ results in one commit per table.
 **If it fails**: the failed task's log ends with the last lines of the step's output, or with the findings of `validate`. A run
 with a failed stage or a red finding publishes nothing: fix the cause and trigger the same drop again. If `publish` failed
 halfway, clear it: it completes what is missing. A drop that does not arrive in the waiting time, or that holds nothing new,
-ends as skipped, without a cluster.
+ends as skipped, without a cluster. A run that is marked as failed while it is running terminates its cluster, publishes nothing,
+and ends as failed by `fail_if_aborted`.
 """
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Param, chain, dag, get_current_context, task
+from airflow.sdk import Param, chain, dag, get_current_context, task, teardown
 
+from fruits_airflow.aborts import check_not_aborted, record_skip
 from fruits_airflow.assets import FEATURES_PUBLISHED
 from fruits_airflow.emr.operators import CreateClusterOperator, StageOperator, TerminateClusterOperator
 from fruits_airflow.sensors import WaitForDropSensor
@@ -53,7 +55,7 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') }}"
 def fruits_features() -> None:
     """Wire the tasks."""
 
-    @task(retries=2, retry_delay=timedelta(seconds=30))
+    @task(retries=2, retry_delay=timedelta(seconds=30), on_skipped_callback=record_skip)
     def plan_batch(drop: str) -> dict[str, Any]:
         """List the drop, subtract what is known, decide on fit or transform and on the cluster."""
         from fruits_airflow.bucket import Bucket
@@ -76,7 +78,15 @@ def fruits_features() -> None:
 
         return publish_run(Bucket.of(Settings.load()), Plan.of_run(get_current_context()).params)
 
-    wait_for_drop = WaitForDropSensor(task_id="wait_for_drop", bucket_key=layout.ready(DROP))
+    # A teardown, because marking a run as failed skips all other tasks. Not after publish, which stays a leaf and so decides
+    # alone whether any other run failed.
+    @teardown(on_failure_fail_dagrun=True)
+    @task(retries=2, retry_delay=timedelta(seconds=30))
+    def fail_if_aborted() -> None:
+        """Fail a run that was marked as failed; Airflow would call it a success once the cluster is terminated."""
+        check_not_aborted(get_current_context(), result="publish", may_skip=["wait_for_drop", "plan_batch"])
+
+    wait_for_drop = WaitForDropSensor(task_id="wait_for_drop", bucket_key=layout.ready(DROP), on_skipped_callback=record_skip)
     planned = plan_batch(DROP)
     create_cluster = CreateClusterOperator(task_id="create_cluster", region_name=REGION).as_setup()
     featurize = StageOperator(stage=FEATURIZE, job_flow_id=CLUSTER, region_name=REGION)
@@ -98,6 +108,7 @@ def fruits_features() -> None:
     chain(wait_for_drop, planned, create_cluster, featurize, fit_pca, transform_pca, validate, report)
     chain(featurize, transform_pca)
     chain(report, [terminate_cluster, published])
+    chain(terminate_cluster, fail_if_aborted())
 
 
 fruits_features()

@@ -1,7 +1,7 @@
 """Takes the pictures of docs/pictures: the trigger form, a finished run, its report; from one real run in a real browser.
 
-Run as `make pictures`; IMAGES names a folder of photos, without it drawn ones are used. The run has services and a state folder
-of its own. It must not know how a run is made: `local` does that.
+Run as `make pictures`; IMAGES names a folder of photos, without it synthetic ones are used. The run has services and a state
+folder of its own.
 """
 
 import argparse
@@ -19,23 +19,24 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from fruits_contract import layout
-from local.client import results
+from local import AIRFLOW_USER
+from local.client import results, synthetic_photos
+from local.client.options import RunRequest
 from local.client.run import DAG, run
-from local.deploy import publish
+from local.deploy import deploy
 from local.stack import services
-from local.stack.services import Services
-from local.stack.state import Places
+from local.stack.stack import Stack
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Only what the pages ask for: the browser's own requests to its maker are off.
+# Only requests of the pages themselves, none of the browser to its vendor.
 QUIET = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update")
 DROP = "fruits-2026-11"
 PATIENCE_MS = 60_000
 # A larger picture is reduced to 256 colours.
 LARGE_BYTES = 250_000
 GRAPH_WIDTH_PX = 520
-# What lies on top of the graph's nodes; the table's columns of check boxes, map indices, tries and buttons.
+# Panels on top of the graph's nodes; the table's columns of check boxes, map indices, tries and buttons.
 LEFT_OUT = """
 .react-flow__panel,
 tr > :is(:nth-child(1), :nth-child(3), :nth-child(6), :nth-child(9)) { display: none }
@@ -47,24 +48,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder with one folder of photos per variety")
     parser.add_argument("--drop", default=DROP, metavar="NAME", help="name that the pictures show (default: %(default)s)")
-    words = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, _own_services(Path(scratch)) as running:
-        failed = run(publish(running), images=words.images, drop=words.drop, params={"mode": "fit"})
+        images = arguments.images or Path(scratch) / "synthetic"
+        if not arguments.images:
+            synthetic_photos.draw(images)
+        failed = run(deploy(running), RunRequest(arguments.drop, images, {"mode": "fit"}))
         if failed:
             return failed
         PICTURES.mkdir(exist_ok=True)
         with _browser() as browser:
             context = _log_in(browser, running)
-            _save("trigger_form", _trigger_form(context, drop=words.drop))
+            _save("trigger_form", _trigger_form(context, drop=arguments.drop))
             _save("dag", _finished_run(context, run_id := _manual_run(context)))
-            left = results.fetch(running.bucket, run_id, into=Path(scratch) / "out")
-            _save("report", _report(browser, left.files[layout.report_page(layout.run_name(run_id))]))
+            fetched = results.fetch(running.bucket, run_id, into=Path(scratch) / "out")
+            _save("report", _report(browser, fetched.files[layout.report_page(layout.run_name(run_id))]))
     return 0
 
 
 @contextmanager
-def _own_services(scratch: Path) -> Iterator[Services]:
-    with services.session(Places(Places.default().cache, scratch / "state")) as running:
+def _own_services(scratch: Path) -> Iterator[Stack]:
+    with services.session(Stack.load(scratch / "state")) as running:
         yield running
 
 
@@ -81,14 +85,16 @@ def _browser() -> Iterator[Browser]:
         browser.close()
 
 
-def _log_in(browser: Browser, running: Services) -> BrowserContext:
-    context = browser.new_context(base_url=running.airflow_url, reduced_motion="reduce", viewport={"width": 1400, "height": 1000})
+def _log_in(browser: Browser, running: Stack) -> BrowserContext:
+    context = browser.new_context(
+        base_url=running.url("airflow"), reduced_motion="reduce", viewport={"width": 1400, "height": 1000}
+    )
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     page = context.new_page()
     page.goto("/")
-    page.get_by_label("Username").fill(running.airflow_user)
-    page.get_by_label("Password").fill(running.airflow_password)
+    page.get_by_label("Username").fill(AIRFLOW_USER)
+    page.get_by_label("Password").fill(running.secrets.airflow_password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
     return context

@@ -1,69 +1,59 @@
-"""The command line of the embedded default: up, down, status, env, run."""
+"""The command line of the embedded services: up, down, status, env, run."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
 
-from local import interrupts
+from local import AIRFLOW_USER, interrupts
 from local.client import options
 from local.console import say
-from local.stack import environment, services
-from local.stack.airflow import MigrationFailed
-from local.stack.readiness import NotReady
-from local.stack.spark import JarsUnobtainable
-from local.stack.state import Places
-from local.stack.supervision import SupervisorFailed
+from local.stack import StackError, services
+from local.stack.stack import Stack
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-EXPECTED = (
-    services.NotUp,
-    services.OtherMaster,
-    NotReady,
-    MigrationFailed,
-    JarsUnobtainable,
-    SupervisorFailed,
-    OSError,
-    ValueError,
-)
+OK, FAILED = 0, 1
+# names that would take precedence over, or mix with, the variables of `make env`
+FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_ENDPOINT_URL")
+
+Command = Callable[[argparse.Namespace, Stack], int]
 
 
-def main(words: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    arguments = _parser().parse_args(words)
-    command: Callable[[argparse.Namespace, Places], int] = arguments.command
+    arguments = _parser().parse_args(argv)
+    command: Command = arguments.command
     try:
         with interrupts.raised_once():
-            return command(arguments, Places.default())
+            return command(arguments, Stack.load())
     except KeyboardInterrupt:
         say("Interrupted")
-        return INTERRUPTED
-    except EXPECTED as error:
+        return interrupts.EXIT_CODE
+    except (StackError, OSError, ValueError) as error:
         say(str(error))
         return FAILED
 
 
-def _up(arguments: argparse.Namespace, places: Places) -> int:
-    running = services.up(places)
-    print(
-        f"Airflow    {running.airflow_url}   user {running.airflow_user}   password {running.airflow_password}\n"
-        f"S3         {running.s3_url}   bucket {running.bucket}\n"
-        f"EMR        {running.emr_url}\n"
-        + (f"YARN       {running.yarn_url}\n" if running.yarn_url else "")
-        + 'For your own tools:  eval "$(make -s env)"'
-    )
+def _up(arguments: argparse.Namespace, stack: Stack) -> int:
+    stack = services.up(stack)
+    print(f"Airflow    {stack.url('airflow')}   user {AIRFLOW_USER}   password {stack.secrets.airflow_password}")
+    print(f"S3         {stack.url('s3')}   bucket {stack.bucket}")
+    print(f"EMR        {stack.url('emr')}")
+    if stack.master == "yarn":
+        print(f"YARN       {stack.url('resource-manager')}")
+    print('For your own tools:  eval "$(make -s env)"')
     return OK
 
 
-def _down(arguments: argparse.Namespace, places: Places) -> int:
-    services.down(places)
+def _down(arguments: argparse.Namespace, stack: Stack) -> int:
+    services.down(stack)
     return OK
 
 
-def _status(arguments: argparse.Namespace, places: Places) -> int:
-    rows = services.status(places)
+def _status(arguments: argparse.Namespace, stack: Stack) -> int:
+    rows = services.status(stack)
     table = Table(box=None, pad_edge=False)
     for heading in ("service", "state", "pid", "address", "log"):
         table.add_column(heading, no_wrap=True)
@@ -74,28 +64,39 @@ def _status(arguments: argparse.Namespace, places: Places) -> int:
     return OK if rows and all(row.state == "running" for row in rows) else FAILED
 
 
-def _env(arguments: argparse.Namespace, places: Places) -> int:
-    for line in environment.shell_lines(services.current(places).env):
-        print(line)
+def _env(arguments: argparse.Namespace, stack: Stack) -> int:
+    services.require_up(stack)
+    for name in FOREIGN:
+        if name in os.environ:
+            print(f"unset {name}")
+    for name, value in stack.env.items():
+        quoted = value.replace("'", "'\\''")
+        print(f"export {name}='{quoted}'")
     return OK
 
 
-def _run(arguments: argparse.Namespace, places: Places) -> int:
-    # what these import is only needed here
+def _run(arguments: argparse.Namespace, stack: Stack) -> int:
+    # imported here because only this command needs them
     from local.client.airflow_api import AirflowRefused
-    from local.client.run import run
-    from local.deploy import publish
+    from local.client.run import CONNECTION_LOST, run
+    from local.deploy import deploy
     from release import contents, extractor, weights, wheelhouse
 
     expected = (contents.MissingSource, wheelhouse.WheelsMissing, weights.WrongWeights, extractor.BadExport, AirflowRefused)
-    with services.session(places) as running:
+    request = options.request(arguments)
+    with services.session(stack) as running:
         try:
-            place = publish(running, tensorflow=arguments.params.get("engine") == "tensorflow")
+            place = deploy(running, tensorflow=request.params.get("engine") == "tensorflow")
+            return run(place, request)
         except expected as error:
             say(str(error))
-            return FAILED
-        code: int = run(place, images=arguments.images, drop=arguments.drop, params=arguments.params)
-        return code
+        except CONNECTION_LOST as error:
+            say(f"A service no longer answers: {error}")
+            for row in services.status(running):
+                if row.state != "running":
+                    say(f"{row.program} is {row.state}; its log is {row.log}")
+            say("Read the logs for the reason, then repeat the command: uploaded photos are not sent again")
+    return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,20 +104,20 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m local",
         description="S3, EMR and Airflow on this machine, without root, Docker or an account.",
         epilog="$FRUITS_STATE names another state folder than .fruits/state. "
-        "$FRUITS_SPARK=yarn lets Spark run on a real YARN instead of local[*]. "
+        "$FRUITS_SPARK=yarn runs Spark on a real YARN instead of local[*]. "
         "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def add(name: str, command: Callable[[argparse.Namespace, Places], int], text: str) -> argparse.ArgumentParser:
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=command)
         return sub
 
     add("up", _up, "start the services and leave them running")
-    add("down", _down, "stop the services; what they hold stays")
+    add("down", _down, "stop the services; their contents stay")
     add("status", _status, "show each service with its process, address and log; exit code 1 unless all run")
-    add("env", _env, 'print the variables that reach the services, for eval "$(...)"')
+    add("env", _env, 'print the variables for your own tools, for eval "$(...)"')
     run = add("run", _run, "featurize photos, with the services up for as long as it takes")
     options.add_to(run)
     return parser

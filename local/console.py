@@ -1,13 +1,19 @@
-"""What the person at the terminal sees while things start and stop: on stderr, because stdout is for results."""
+"""What a person at a terminal sees: progress on stderr, results on stdout."""
 
 import contextlib
+import sys
 
 from rich.console import Console
 
-_CONSOLE = Console(stderr=True, highlight=False, soft_wrap=True)
+_STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Print one line; a terminal that is gone must not keep the services from being stopped."""
+    """Print one line to stderr; without a terminal to print to, the program goes on and can still stop the services."""
     with contextlib.suppress(OSError):
-        _CONSOLE.print(text, markup=False)
+        _STDERR.print(text, markup=False)
+
+
+def open_console() -> Console:
+    """Return the console for results; a pipe gets whole lines."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 400)

@@ -1,42 +1,39 @@
-"""Publishes this checkout's code to the embedded default, so that a run uses it.
-
-It must not know how a run is started or followed.
-"""
+"""Deploys this checkout's code to the embedded services: uploads the release and points Airflow's Variable at it."""
 
 import json
 import os
 
+from local import AIRFLOW_USER, REPO
 from local.client.run import Place
-from local.client.screen import open_console
-from local.stack.services import Services
-from local.stack.state import REPO
+from local.console import open_console
+from local.stack.stack import Stack
 from release.upload import upload_release
 
 OUT = REPO / "out"
 
 
-def publish(services: Services, *, tensorflow: bool = False) -> Place:
-    """Upload the release that the source tree makes, tell Airflow about it, and return where a run can happen.
+def deploy(stack: Stack, *, tensorflow: bool = False) -> Place:
+    """Upload the release that the source tree makes, write Airflow's Variable, and return where a run can happen.
 
     From now on boto3 and obstore of this process reach the services, by the environment.
     """
-    os.environ.update(services.env)
-    release = upload_release(services.bucket, say=open_console().print, tensorflow=tensorflow).release
+    os.environ.update(stack.env)
+    release = upload_release(stack.bucket, say=open_console().print, tensorflow=tensorflow).release
     place = Place(
-        bucket=services.bucket,
-        airflow_url=services.airflow_url,
-        shown_url=services.airflow_url,
-        airflow_user=services.airflow_user,
-        airflow_password=services.airflow_password,
-        emr_folder=services.places.emr,
+        bucket=stack.bucket,
+        airflow_url=stack.url("airflow"),
+        shown_url=stack.url("airflow"),
+        airflow_user=AIRFLOW_USER,
+        airflow_password=stack.secrets.airflow_password,
+        emr_folder=stack.emr,
         out=OUT,
     )
-    # The fields are those of plugins/fruits_airflow/settings.py; what is not here has its default.
+    # The fields are those of plugins/fruits_airflow/settings.py; the others keep their defaults.
     settings = {
-        "bucket": services.bucket,
-        "region": services.env["AWS_REGION"],
+        "bucket": stack.bucket,
+        "region": stack.region,
         "release": release,
-        "node_python": str(services.places.node),
+        "node_python": str(stack.state / "node"),
         "wait_for_drop_s": 60,
         "poll_s": 1,
     }

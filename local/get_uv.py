@@ -1,17 +1,17 @@
-"""Put the pinned uv where the Makefile finds it, on a machine that may have no pip and no venv.
+"""Installs the pinned uv for the Makefile, on a machine that may have no pip and no venv.
 
 Standard library only and Python 3.8 syntax: it runs before anything is installed. Version and hashes come from
 requirements.txt.
 """
 
+import base64
 import hashlib
-import html.parser
+import html
 import io
 import os
 import platform
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -41,67 +41,37 @@ def pin():
 
 
 def is_version(executable, version):
-    """Say whether `executable` runs and is uv of exactly this version."""
+    """Return whether `executable` runs and is uv of exactly this version."""
     try:
-        answer = subprocess.run([str(executable), "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30)
+        done = subprocess.run([str(executable), "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return False
-    return answer.returncode == 0 and answer.stdout.decode().split()[:2] == ["uv", version]
+    return done.stdout.decode().split()[:2] == ["uv", version]
 
 
-def place(source):
-    """Move a uv executable to its place in one step, so that a reader never sees half a file."""
+def install(source):
+    """Move a uv executable to its place in one step, so that no reader sees half a file."""
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     part = TARGET.with_name("uv.part-%d" % os.getpid())
     shutil.copyfile(str(source), str(part))
-    part.chmod(part.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    part.chmod(0o755)
     part.replace(TARGET)
 
 
-def run(*command):
-    """Run a command quietly; raise `Unobtainable` with the last line it said."""
+def from_pip(folder, version, digests):
+    """Get uv with the pip of this Python, which checks the pinned hashes."""
+    pinned = folder / "uv.txt"
+    hashes = " ".join("--hash=sha256:" + digest for digest in sorted(digests))
+    pinned.write_text("uv==%s %s\n" % (version, hashes), encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    command += ["--target", str(folder / "uv"), "--requirement", str(pinned)]
     try:
-        done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
     except (OSError, subprocess.SubprocessError) as error:
         raise Unobtainable(str(error)) from error
     if done.returncode:
-        lines = done.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
-        raise Unobtainable(lines[-1])
-
-
-def pip_install(python, folder, version, digests):
-    """Install uv below `folder` with the pip of `python`, checking the pinned hashes."""
-    pinned = folder / "uv.txt"
-    pinned.write_text(
-        "uv==%s %s\n" % (version, " ".join("--hash=sha256:" + digest for digest in sorted(digests))), encoding="utf-8"
-    )
-    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-        "--target", folder / "uv", "--requirement", pinned)  # fmt: skip
+        raise Unobtainable((done.stdout.decode(errors="replace").strip() or "no output").splitlines()[-1])
     return folder / "uv" / "bin" / "uv"
-
-
-def from_pip(folder, version, digests):
-    """Get uv with the pip that this Python has."""
-    return pip_install(sys.executable, folder, version, digests)
-
-
-def from_venv(folder, version, digests):
-    """Get uv with the pip of a throw-away environment."""
-    run(sys.executable, "-m", "venv", folder / "venv")
-    return pip_install(folder / "venv" / "bin" / "python", folder, version, digests)
-
-
-class Links(html.parser.HTMLParser):
-    """The addresses of all files on a page of a package index (PEP 503)."""
-
-    def __init__(self):
-        super().__init__()
-        self.links = []
-
-    def handle_starttag(self, tag, attrs):
-        """Keep the address of an <a>."""
-        if tag == "a":
-            self.links.extend(value for name, value in attrs if name == "href" and value)
 
 
 def index_page():
@@ -116,17 +86,15 @@ def index_page():
 
 
 def fetch(url):
-    """Return what is at `url`; a user and password in the address are sent as basic authentication."""
+    """Return the content of `url`; a user and password in it are sent as basic authentication."""
     parts = urllib.parse.urlsplit(url)
-    opener = urllib.request.build_opener()
+    request = urllib.request.Request(urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
+    request.add_header("Accept", "text/html")
     if parts.username:
-        passwords = urllib.request.HTTPPasswordMgrWithPriorAuth()
-        bare = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        passwords.add_password(None, bare, urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""), True)
-        opener.add_handler(urllib.request.HTTPBasicAuthHandler(passwords))
-        url = bare
-    with opener.open(urllib.request.Request(url, headers={"Accept": "text/html"}), timeout=120) as answer:
-        return answer.read()
+        login = "%s:%s" % (urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""))
+        request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+    with urllib.request.urlopen(request, timeout=120) as response:
+        return response.read()
 
 
 def from_index(folder, version, digests):
@@ -139,9 +107,9 @@ def from_index(folder, version, digests):
     page = index_page()
     wheel = re.compile(r"/uv-%s-py3-none-[^/#]*%s[^/#]*\.whl(?:#|$)" % (re.escape(version), WHEEL_TAGS[machine]))
     try:
-        links = Links()
-        links.feed(fetch(page).decode("utf-8", "replace"))
-        found = [link for link in (urllib.parse.urljoin(page, link) for link in links.links) if wheel.search(link)]
+        links = re.findall(r"""href\s*=\s*["']([^"']+)["']""", fetch(page).decode("utf-8", "replace"), re.IGNORECASE)
+        addresses = [urllib.parse.urljoin(page, html.unescape(link)) for link in links]
+        found = [address for address in addresses if wheel.search(address)]
         if not found:
             raise Unobtainable("%s lists no uv %s for %s" % (page.rpartition("@")[2], version, WHEEL_TAGS[machine]))
         content = fetch(found[0].partition("#")[0])
@@ -166,10 +134,10 @@ def main():
             return
     print("Getting uv %s, the installer, into %s" % (version, TARGET.parent), file=sys.stderr)
     reasons = []
-    for way in (from_pip, from_venv, from_index):
+    for way in (from_pip, from_index):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                place(way(Path(folder), version, digests))
+                install(way(Path(folder), version, digests))
             except (Unobtainable, OSError) as error:
                 reasons.append("  %s %s" % (way.__doc__.splitlines()[0], error))
                 continue
@@ -178,7 +146,7 @@ def main():
             return
         reasons.append("  %s It was installed but does not run here." % way.__doc__.splitlines()[0])
     raise SystemExit(
-        "uv %s could not be had:\n%s\n"
+        "uv %s could not be installed:\n%s\n"
         "Either install uv %s yourself so that it is on PATH (https://docs.astral.sh/uv/), or name a package index\n"
         "that can be reached in PIP_INDEX_URL (and its certificate authority in SSL_CERT_FILE), then run make again."
         % (version, "\n".join(reasons), version)

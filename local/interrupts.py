@@ -1,4 +1,4 @@
-"""Ctrl-C, a closed terminal and `kill`: each ends the work once, and none cuts the clearing up short."""
+"""Ctrl-C, a closed terminal and `kill`: each ends the work once, and none interrupts the clean-up."""
 
 import os
 import signal
@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EXIT_CODE = 130
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     if number == signal.SIGHUP:  # the terminal is gone: writing to it would raise
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
-        os.dup2(silence, 2)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, 1)
+        os.dup2(devnull, 2)
     raise KeyboardInterrupt
 
 

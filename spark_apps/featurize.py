@@ -7,14 +7,12 @@ from itertools import islice
 import pyarrow as pa
 
 from fruits import engine_trial
-from fruits.features import Extractor, choose_engine, featurize
-from fruits.job_progress import watched
-from fruits.photo_list import Photo, deal, read_photos, read_sizes
+from fruits.features import BroadcastExtractor, choose_engine, featurize
+from fruits.job_progress import show_progress
+from fruits.photo_list import Photo, read_photos, read_sizes, split_into_parts
 from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE
-
-_REJECTS = pa.schema([(name, pa.string()) for name in columns.REJECTS])
 
 
 def main(argv: list[str]) -> None:
@@ -30,21 +28,22 @@ def main(argv: list[str]) -> None:
 
     model_key = layout.extractor_keras if params.engine == "tensorflow" else layout.extractor
     model = context.broadcast(storage.read(model_key(params.extractor)))
-    extractor = Extractor(params.extractor, model, params.engine)
+    extractor = BroadcastExtractor(params.extractor, model, params.engine)
     choice = choose_engine(context, sample, bucket=params.bucket, extractor=extractor)
 
     folder = layout.features_part(params.drop, params.run)
-    parts = deal(sizes, cores=context.defaultParallelism)
-    with watched(context, what=f"featurize: {len(sizes):,} photos"):
-        done = featurize(context, parts, bucket=params.bucket, batch=batch, folder=folder, extractor=choice.extractor)
-    features = [each.file for each in done if each.file]
+    parts = split_into_parts(sizes, cores=context.defaultParallelism)
+    with show_progress(context, what=f"featurize: {len(sizes):,} photos"):
+        results = featurize(context, parts, bucket=params.bucket, batch=batch, folder=folder, extractor=choice.extractor)
+    features = [each.file for each in results if each.file]
     storage.delete_folder(folder, but=[file.key for file in features])
 
-    rejects = [row for each in done for row in each.rejects]
+    rejects = [row for each in results for row in each.rejects]
+    schema = columns.arrow_schema(columns.REJECTS)
     rejected = storage.write_parquet(
         f"{layout.rejects_part(params.drop, params.run)}part-00000.parquet",
-        pa.Table.from_pylist(rejects, schema=_REJECTS).to_batches(),
-        _REJECTS,
+        pa.Table.from_pylist(rejects, schema=schema).to_batches(),
+        schema,
     )
     run.leave(
         rows_in=len(sizes),

@@ -1,7 +1,4 @@
-"""The end of the log of whatever runs at the moment: a step, a bootstrap action, or else the Airflow task.
-
-It must not know how the lines are shown.
-"""
+"""The end of the log of whatever runs at the moment: a step, a bootstrap action, or else the Airflow task."""
 
 import re
 import time
@@ -14,7 +11,7 @@ from local.client.airflow_api import RUNNING, AirflowApi, DagRun, TaskRun
 
 STAGE_NAMES = frozenset(stage.name for stage in STAGES)
 TAIL_BYTES = 32_768
-ASK_AIRFLOW_EVERY_S = 3.0
+AIRFLOW_LOG_EVERY_S = 3.0
 _DONE_OF_TOTAL = re.compile(r"\b([\d,]+) (?:of|/) ([\d,]+)\b")
 
 
@@ -27,7 +24,7 @@ class LogTail:
 
     @property
     def progress(self) -> tuple[int, int] | None:
-        """Done and total, where one of the last lines says '120 of 600'."""
+        """Done and total, where one of the last lines holds e.g. '120 of 600'."""
         for line in reversed(self.lines):
             if found := _DONE_OF_TOTAL.search(line):
                 done, total = (int(number.replace(",", "")) for number in found.groups())
@@ -36,33 +33,33 @@ class LogTail:
 
 
 class LiveLog:
-    """Looks into the EMR service's folder, and asks Airflow for what is not there."""
+    """Reads logs in the EMR service's folder, and those that are not in it through Airflow's API."""
 
     def __init__(self, api: AirflowApi, emr_folder: Path) -> None:
         self._api = api
         self._emr = emr_folder
         self._since = time.time()
-        self._asked_at = 0.0
-        self._answer = LogTail("")
+        self._read_at = 0.0
+        self._airflow_log = LogTail("")
 
     def now(self, run: DagRun, *, count: int) -> LogTail:
         """Return the last `count` lines of what is running now."""
         running = [task for task in run.tasks if task.state in RUNNING]
-        return self.of(run, running[-1], count=count) if running else LogTail("")
+        return self._tail_of(run, running[-1], count=count) if running else LogTail("")
 
-    def of(self, run: DagRun, task: TaskRun, *, count: int) -> LogTail:
-        """Return the last `count` lines of a task: of its step where it has one, else of the task itself."""
+    def _tail_of(self, run: DagRun, task: TaskRun, *, count: int) -> LogTail:
+        """Return the last `count` lines of a task's step where it has one, else of the task itself."""
         path = self._newest(self._step_logs(task.task) if task.task in STAGE_NAMES else self._bootstrap_logs(task.task))
         if path:
             return LogTail(f"{task.task}, {path.name} of {path.parent.name}", tuple(_tail(path)[-count:]))
         title = f"{task.task}, Airflow's log"
-        if title != self._answer.title or time.monotonic() - self._asked_at > ASK_AIRFLOW_EVERY_S:
-            self._answer = LogTail(title, tuple(self._api.log(run, task)))
-            self._asked_at = time.monotonic()
-        return LogTail(title, self._answer.lines[-count:])
+        if title != self._airflow_log.title or time.monotonic() - self._read_at > AIRFLOW_LOG_EVERY_S:
+            self._airflow_log = LogTail(title, tuple(self._api.log(run, task)))
+            self._read_at = time.monotonic()
+        return LogTail(title, self._airflow_log.lines[-count:])
 
     def ended(self, run: DagRun, task: TaskRun, *, count: int) -> LogTail:
-        """Return the end of Airflow's log of a task that is over: it holds the last words of its step, too."""
+        """Return the end of Airflow's log of a task that is over: which includes the end of its step's log."""
         lines = [line for line in self._api.log(run, task) if not line.startswith("::")]
         return LogTail(f"{task.task}, Airflow's log", tuple(lines[-count:]))
 

@@ -1,37 +1,100 @@
-"""The options of a run, the same for the embedded default and for docker-compose."""
+"""The options of a run, the same for the embedded services and for docker-compose, checked before anything is started."""
 
 import argparse
 import json
-import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from fruits_contract import layout
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
+from local.client.upload import find_photos
+
+SYNTHETIC = "synthetic"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run.
+
+    Parameters
+    ----------
+    drop
+        Name of the drop below raw/.
+    images
+        Folder to upload into the drop first. None: the drop is run as it is in the bucket; `SYNTHETIC` gets synthetic photos.
+    params
+        Further parameters of the DAG.
+    """
+
+    drop: str
+    images: Path | None
+    params: Mapping[str, Any]
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    """Add --images, --drop and --params."""
+    """Add --images, --drop and --params; a value that cannot be used is wrong usage (exit code 2)."""
     parser.add_argument(
-        "--images", type=_folder, metavar="DIR", help="folder with one folder of photos per variety (default: drawn ones)"
+        "--images", type=_usage(_folder), metavar="DIR", help="folder with one folder of photos per variety, to upload"
     )
-    parser.add_argument("--drop", metavar="NAME", help="name of the drop below raw/ (default: the folder's name, or synthetic)")
     parser.add_argument(
-        "--params", type=_params, default={}, metavar="JSON", help='parameters of the DAG, e.g. \'{"mode": "fit"}\''
+        "--drop",
+        type=_usage(_drop),
+        metavar="NAME",
+        help="name of the drop below raw/ (default: the folder's name); without --images an existing drop, which is run as it is "
+        f"(default: {SYNTHETIC}, with synthetic photos)",
+    )
+    parser.add_argument(
+        "--params", type=_usage(_params), default={}, metavar="JSON", help='parameters of the DAG, e.g. \'{"mode": "fit"}\''
     )
 
 
-def _folder(word: str) -> Path:
-    path = Path(word).expanduser().resolve()
-    if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} is not a folder; expected one with a folder of photos per variety")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f"{path} cannot be read by this user")
+def request(arguments: argparse.Namespace) -> RunRequest:
+    """Return the request that the parsed options make."""
+    default = drop_name(arguments.images) if arguments.images else SYNTHETIC
+    drop = arguments.drop or arguments.params.get("drop") or default
+    return RunRequest(drop, arguments.images, arguments.params)
+
+
+def drop_name(folder: Path) -> str:
+    """Return the folder's name as a drop's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:100] or "photos"
+
+
+def _usage(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Let argparse show the message of an error."""
+
+    def parse_or_explain(value: str) -> T:
+        try:
+            return parse(value)
+        except (ValueError, TypeError, OSError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse_or_explain
+
+
+def _folder(value: str) -> Path:
+    path = Path(value).expanduser().resolve()
+    find_photos(path, drop=SYNTHETIC)
     return path
 
 
-def _params(word: str) -> dict[str, Any]:
+def _drop(value: str) -> str:
+    return layout.check_name(value, what="the drop's name")
+
+
+def _params(value: str) -> dict[str, Any]:
     try:
-        params = json.loads(word)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f'{word!r} is not JSON ({error}); expected e.g. \'{{"mode": "fit"}}\'') from error
-    if not isinstance(params, dict):
-        raise argparse.ArgumentTypeError(f'{word!r} is not a JSON object; expected e.g. \'{{"mode": "fit"}}\'')
-    return params
+        chosen = json.loads(value)
+        FEATURES_PIPELINE.resolve(chosen)
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(
+            f'{value!r} is not a JSON object of parameters ({error}); expected e.g. \'{{"mode": "fit"}}\''
+        ) from error
+    if chosen.get("drop"):
+        layout.check_name(chosen["drop"], what="drop")
+    return dict(chosen)

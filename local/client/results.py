@@ -1,7 +1,4 @@
-"""What is left of a run when it is over: its files on this machine, its figures, or the reason why it failed.
-
-It must not know how a run is started or followed.
-"""
+"""The results of a run that is over: its files on this machine, its figures, or the reason why it failed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +20,8 @@ _FAILED = "failed"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The files that a run left, by key, and the manifests among them by stage."""
+class Results:
+    """The fetched files of a run, by key, and the manifests among them by stage."""
 
     folder: Path
     files: dict[str, Path]
@@ -32,12 +29,12 @@ class Outcome:
 
     @property
     def findings(self) -> list[Finding]:
-        """What the stages found, in their order."""
+        """The findings of the stages, in their order."""
         return [finding for manifest in self.manifests.values() for finding in manifest.findings]
 
 
-def fetch(bucket: str, dag_run_id: str, *, into: Path) -> Outcome:
-    """Download what a person wants of a run into `into/<run>/`; a run that ended early has less of it."""
+def fetch(bucket: str, dag_run_id: str, *, into: Path) -> Results:
+    """Download manifests, report and final features of a run into `into/<run>/`; a run that ended early has fewer."""
     run = layout.run_name(dag_run_id)
     keys = [layout.manifest(run, stage.name) for stage in STAGES]
     keys += [layout.report_page(run), layout.report_data(run), layout.final_features(run)]
@@ -55,33 +52,33 @@ def fetch(bucket: str, dag_run_id: str, *, into: Path) -> Outcome:
             files[key] = path
     stages = {stage.name: layout.manifest(run, stage.name) for stage in STAGES}
     manifests = {name: Manifest.from_json(files[key].read_bytes()) for name, key in stages.items() if key in files}
-    return Outcome(into / run, files, manifests)
+    return Results(into / run, files, manifests)
 
 
-def print_success(console: Console, run: DagRun, outcome: Outcome) -> None:
+def print_success(console: Console, run: DagRun, fetched: Results) -> None:
     """Print the figures and where the files are."""
-    if FEATURIZE.name not in outcome.manifests:
+    if FEATURIZE.name not in fetched.manifests:
         console.print(_why_nothing(run))
         return
-    for name, value in _figures(outcome.manifests):
+    for name, value in _figures(fetched.manifests):
         console.print(f"{name:<18} {value}")
     _print_seconds(console, run)
-    _print_findings(console, outcome)
-    for path in outcome.files.values():
+    _print_findings(console, fetched)
+    for path in fetched.files.values():
         console.print(str(path))
 
 
-def print_failure(console: Console, run: DagRun, outcome: Outcome, log: LiveLog) -> None:
-    """Print which tasks failed, the end of their logs, and what the stages found."""
+def print_failure(console: Console, run: DagRun, fetched: Results, log: LiveLog) -> None:
+    """Print which tasks failed, the end of their logs, and the findings of the stages."""
     failed = [task for task in run.tasks if task.state == _FAILED]
     for task in failed:
         tail = log.ended(run, task, count=FAILURE_LINES)
         console.print(f"── {task.task} failed after {task.seconds:.0f} s; the end of {tail.title}:")
         console.print("\n".join(tail.lines))
     console.print("──")
-    _print_findings(console, outcome)
-    names = ", ".join(task.task for task in failed) or "no task; the run was ended from outside or ran out of time"
-    console.print(f"Failed: {names}. What the run left: {outcome.folder}")
+    _print_findings(console, fetched)
+    names = ", ".join(task.task for task in failed) or "no task; the run was ended from outside or reached its time limit"
+    console.print(f"Failed: {names}. Its files: {fetched.folder}")
 
 
 def _why_nothing(run: DagRun) -> str:
@@ -113,6 +110,6 @@ def _print_seconds(console: Console, run: DagRun) -> None:
     console.print(f"{'seconds':<18} {run.seconds:.0f} in all: {seconds}")
 
 
-def _print_findings(console: Console, outcome: Outcome) -> None:
-    for finding in outcome.findings:
+def _print_findings(console: Console, fetched: Results) -> None:
+    for finding in fetched.findings:
         console.print(f"{finding.severity}: {finding.check}: {finding.message}")

@@ -1,31 +1,33 @@
-"""One run from photos on this machine to a report on this machine, through the services that are up.
+"""One run from photos on this machine to a report on this machine, through services that are up."""
 
-It must not know how the services are started, or which they are: the embedded default or docker-compose.
-"""
-
-import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
+import obstore
+import tenacity
+from botocore.exceptions import HTTPClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from local.client import results
-from local.client import synthetic_photos as synthetic
+from fruits_contract import layout
+from local.client import results, synthetic_photos
 from local.client.airflow_api import AirflowApi, AirflowRefused, DagRun
 from local.client.live_log import LiveLog
-from local.client.screen import TAIL_LINES, open_console, open_screen
-from local.client.upload import upload_drop
+from local.client.options import SYNTHETIC, RunRequest
+from local.client.screen import TAIL_LINES, Screen, open_screen
+from local.client.upload import CannotUpload, list_drop, upload_drop
+from local.console import open_console
 
 DAG = "fruits_features"
 PARSE_LIMIT_S = 180
 POLL_S = 1.0
 SILENCE_LIMIT_S = 60
+# what Airflow's and S3's clients raise when their server does not answer
+CONNECTION_LOST = (httpx.TransportError, HTTPClientError, obstore.exceptions.GenericError)
 
 
 class DagNotUsable(RuntimeError):
@@ -43,7 +45,7 @@ class Place:
     emr_folder
         The state folder of the EMR service, in which the logs of a running step can be read.
     out
-        Where the folder with what a run leaves is made.
+        Where the folder with the results of a run is created.
     """
 
     bucket: str
@@ -59,105 +61,122 @@ class Place:
         return AirflowApi(self.airflow_url, user=self.airflow_user, password=self.airflow_password)
 
 
-def run(place: Place, *, images: Path | None, drop: str | None, params: Mapping[str, object]) -> int:
-    """Upload the photos, run the DAG and fetch what it made; the standard AWS environment says where S3 is.
+def run(place: Place, request: RunRequest) -> int:
+    """Provide the photos, run the DAG and fetch its results; the standard AWS environment says where S3 is.
 
     Returns
     -------
     int
         0 when the run is a success, a run that found nothing new included; 1 otherwise.
+
+    Raises
+    ------
+    CONNECTION_LOST
+        A server did not answer, for a minute where a run was being followed.
     """
     console = open_console()
     try:
-        name = _upload(console, images, drop=drop, bucket=place.bucket)
+        provide_photos(console, place.bucket, request)
         api = place.api()
         _wait_until_parsed(api)
         api.unpause(DAG)
-        run_id = api.trigger(DAG, {"drop": name, **params})
-    except (DagNotUsable, AirflowRefused) as error:
+        run_id = api.trigger(DAG, {**request.params, "drop": request.drop})
+    except (CannotUpload, DagNotUsable, AirflowRefused) as error:
         console.print(f"{error}")
         return 1
 
     console.print(f"{DAG}: run {run_id}, {place.shown_url}/dags/{DAG}/runs/{run_id}")
     log = LiveLog(api, place.emr_folder)
     ended = _follow(api, run_id, console, log)
-    left = results.fetch(place.bucket, run_id, into=place.out)
+    files = results.fetch(place.bucket, run_id, into=place.out)
     if ended.state == "success":
-        results.print_success(console, ended, left)
+        results.print_success(console, ended, files)
         return 0
-    results.print_failure(console, ended, left, log)
+    results.print_failure(console, ended, files, log)
     return 1
 
 
-def _upload(console: Console, images: Path | None, *, drop: str | None, bucket: str) -> str:
-    with TemporaryDirectory() as scratch, _progress(console, "uploading photos") as on_progress:
-        if images is None:
-            console.print("photos: none given, drawing a synthetic set")
-            synthetic.draw(Path(scratch))
-        folder = images or Path(scratch)
-        name = drop or ("synthetic" if images is None else _drop_name(images))
-        summary = upload_drop(folder, bucket=bucket, drop=name, on_progress=on_progress)
+def provide_photos(console: Console, bucket: str, request: RunRequest) -> None:
+    """Upload the folder of the request, or synthetic photos into their own drop; any other drop is used as it is."""
+    if request.images:
+        _upload(console, request.images, bucket=bucket, drop=request.drop)
+    elif request.drop == SYNTHETIC:
+        console.print("photos: none given, using a synthetic set")
+        with TemporaryDirectory() as scratch:
+            synthetic_photos.draw(Path(scratch))
+            _upload(console, Path(scratch), bucket=bucket, drop=request.drop)
+    else:
+        count = len(list_drop(bucket, request.drop).keys() - {layout.ready(request.drop)})
+        if not count:
+            raise CannotUpload(
+                f"drop {request.drop} has no photos: there are none below {layout.uri(bucket, layout.raw_prefix(request.drop))}; "
+                "give IMAGES=folder to upload some, or the name of an existing drop"
+            )
+        console.print(f"drop {request.drop}: {count:,} photos in the bucket, run as they are")
+
+
+def _upload(console: Console, folder: Path, *, bucket: str, drop: str) -> None:
+    columns = (TextColumn("uploading photos"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=None)
+        summary = upload_drop(
+            folder,
+            bucket=bucket,
+            drop=drop,
+            on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
     console.print(
         f"drop {summary.drop}: {summary.photos:,} photos of {summary.varieties} varieties; {summary.uploaded:,} sent, "
-        f"{summary.unchanged:,} there already, {summary.ignored:,} other files ignored"
+        f"{summary.unchanged:,} unchanged, {summary.ignored:,} other files ignored"
     )
-    return name
-
-
-def _drop_name(folder: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:100] or "photos"
-
-
-@contextmanager
-def _progress(console: Console, text: str) -> "Iterator[_Bar]":
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield _Bar(progress, text)
-
-
-class _Bar:
-    def __init__(self, progress: Progress, text: str) -> None:
-        self._progress = progress
-        self._task = progress.add_task(text, total=None)
-
-    def __call__(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
 
 
 def _wait_until_parsed(api: AirflowApi) -> None:
-    deadline = time.monotonic() + PARSE_LIMIT_S
-    while time.monotonic() < deadline:
-        broken = {file: trace for file, trace in api.import_errors().items() if Path(file).stem == DAG}
-        for file, trace in broken.items():
-            raise DagNotUsable(f"Airflow cannot import {file}:\n{trace}")
-        if api.has_dag(DAG):
-            return
-        time.sleep(POLL_S)
-    raise DagNotUsable(
-        f"Airflow has not parsed {DAG} within {PARSE_LIMIT_S} s; expected dags/{DAG}.py in its DAGs folder: see the log "
-        "of dag-processor, `make status` names the file"
+    def is_parsed() -> bool:
+        for file, trace in api.import_errors().items():
+            if Path(file).stem == DAG:
+                raise DagNotUsable(f"Airflow cannot import {file}:\n{trace}")
+        return api.has_dag(DAG)
+
+    retry = tenacity.Retrying(
+        stop=tenacity.stop_after_delay(PARSE_LIMIT_S),
+        wait=tenacity.wait_fixed(POLL_S),
+        retry=tenacity.retry_if_not_result(bool),
     )
+    try:
+        retry(is_parsed)
+    except tenacity.RetryError as error:
+        raise DagNotUsable(
+            f"Airflow has not parsed {DAG} within {PARSE_LIMIT_S} s; expected dags/{DAG}.py in its DAGs folder: see the log "
+            "of dag-processor, `make status` names the file"
+        ) from error
 
 
 def _follow(api: AirflowApi, run_id: str, console: Console, log: LiveLog) -> DagRun:
+    """Show the run until it is over."""
     order = api.task_order(DAG)
-    heard_at = time.monotonic()
+
+    def show(screen: Screen) -> DagRun:
+        state = api.dag_run(DAG, run_id, order=order)
+        screen.show(state, log.now(state, count=TAIL_LINES))
+        return state
+
+    # The supervisor restarts a server that crashed; the run itself goes on meanwhile.
+    patiently = tenacity.Retrying(
+        stop=tenacity.stop_after_delay(SILENCE_LIMIT_S),
+        wait=tenacity.wait_fixed(POLL_S),
+        retry=tenacity.retry_if_exception_type(httpx.TransportError),
+        reraise=True,
+    )
     try:
         with open_screen(console) as screen:
             while True:
-                try:
-                    state = api.dag_run(DAG, run_id, order=order)
-                    screen.show(state, log.now(state, count=TAIL_LINES))
-                    heard_at = time.monotonic()
-                    if state.is_over:
-                        return state
-                except httpx.TransportError:
-                    # The supervisor starts a server that fell over again; the run itself goes on meanwhile.
-                    if time.monotonic() - heard_at > SILENCE_LIMIT_S:
-                        raise
+                state = patiently(show, screen)
+                if state.is_over:
+                    return state
                 time.sleep(POLL_S)
     except KeyboardInterrupt:
-        # Where the services stay up, the run must not go on alone: its teardown takes the cluster away.
+        # Where the services stay up, the run must not go on alone: its teardown terminates the cluster.
         with suppress(httpx.HTTPError, AirflowRefused):
             api.end_run(DAG, run_id)
         raise

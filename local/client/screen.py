@@ -1,12 +1,7 @@
-"""How a run is shown while it runs: one screen on a terminal, a line per change everywhere else.
+"""How a run is shown while it runs: one screen on a terminal, a line per change everywhere else."""
 
-It must not ask anybody for anything: it is handed what to show.
-"""
-
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -31,41 +26,37 @@ _SYMBOLS = {
 _WAITING = ("·", "dim")
 
 
-class Screen(Protocol):
-    """What a run is shown on."""
+class Screen:
+    """A terminal, where `live` is redrawn; without it, a line is printed whenever a task's state has changed."""
 
-    def show(self, run: DagRun, log: LogTail) -> None:
-        """Show the run as it stands."""
-
-
-class LiveScreen:
-    """A terminal: redrawn at every call."""
-
-    def __init__(self, live: Live) -> None:
-        self._live = live
-
-    def show(self, run: DagRun, log: LogTail) -> None:
-        """Redraw everything."""
-        self._live.update(render(run, log), refresh=True)
-
-
-class PlainScreen:
-    """A file or a pipe: one line whenever a task's state has changed."""
-
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, live: Live | None = None) -> None:
         self._console = console
+        self._live = live
         self._known: dict[str, str] = {}
 
     def show(self, run: DagRun, log: LogTail) -> None:
-        """Print the tasks whose state is another than at the last call."""
+        """Show the run in its present state."""
+        if self._live:
+            self._live.update(render(run, log), refresh=True)
+            return
         for task in run.tasks:
             if task.state != self._known.get(task.task, "waiting"):
                 self._known[task.task] = task.state
                 self._console.print(f"{run.seconds:6.0f} s  {task.task:<20} {task.state:<16} {task.seconds:.1f} s")
 
 
+@contextmanager
+def open_screen(console: Console) -> Iterator[Screen]:
+    """Give the screen that fits the console."""
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+            yield Screen(console, live)
+    else:
+        yield Screen(console)
+
+
 def render(run: DagRun, log: LogTail) -> RenderableType:
-    """Return the screen: a row per task, a bar when the log tells progress, the end of the log."""
+    """Return the screen: a row per task, a bar when the log reports progress, the end of the log."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for task in run.tasks:
         symbol, style = _SYMBOLS.get(task.state, _WAITING)
@@ -78,21 +69,6 @@ def render(run: DagRun, log: LogTail) -> RenderableType:
     head = Text.assemble((run.dag, "bold"), f"  {run.id}  {run.state}  {run.seconds:.0f} s")
     parts: list[RenderableType] = [head, table]
     if log.title:
-        parts += [Rule(log.title, style="dim", align="left")]
+        parts.append(Rule(log.title, style="dim", align="left"))
         parts += [Text(line, "dim", no_wrap=True, overflow="ellipsis") for line in log.lines]
     return Group(*parts)
-
-
-@contextmanager
-def open_screen(console: Console) -> Iterator[Screen]:
-    """Give the screen that fits where the output goes."""
-    if not console.is_terminal:
-        yield PlainScreen(console)
-        return
-    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        yield LiveScreen(live)
-
-
-def open_console() -> Console:
-    """Return the console for results; a pipe gets whole lines."""
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 400)

@@ -1,6 +1,6 @@
-"""Draws a small set of synthetic photos in the form of Fruits-360, for a first run without any data at hand.
+"""Makes a small set of synthetic photos in the form of Fruits-360, for a first run without data.
 
-Nobody should take figures made with it for figures of fruit: every variety's name begins with "Synthetic".
+Every variety's name begins with "Synthetic", so that nobody takes its figures for figures of fruit.
 """
 
 import zlib
@@ -62,11 +62,11 @@ VARIETIES = (
 def draw(folder: Path, per_variety: int = 75) -> None:
     """Write `per_variety` photos of each variety, `<folder>/Synthetic <name>/<frame>_100.jpg`; always the same."""
     for variety in VARIETIES:
-        place = folder / f"{PREFIX}{variety.name}"
-        place.mkdir(parents=True, exist_ok=True)
+        variety_folder = folder / f"{PREFIX}{variety.name}"
+        variety_folder.mkdir(parents=True, exist_ok=True)
         for frame in range(per_variety):
             photo = view(variety, turn=2 * np.pi * frame / per_variety, frame=frame)
-            Image.fromarray(photo).save(place / f"{frame}_100.jpg", quality=90)
+            Image.fromarray(photo).save(variety_folder / f"{frame}_100.jpg", quality=90)
 
 
 def view(variety: Variety, *, turn: float, frame: int = 0) -> np.ndarray:

@@ -1,14 +1,16 @@
-"""Uploads a folder with one folder of photos per variety as a drop, and says when the drop is complete.
+"""Uploads a folder with one folder of photos per variety as a drop, and announces it when it is complete.
 
-It must not know Airflow. Endpoint, region and keys come from the standard AWS environment.
+Endpoint, region and keys come from the standard AWS environment.
 """
 
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
+import boto3
 import obstore
 from obstore.store import S3Store
 
@@ -16,13 +18,12 @@ from fruits_contract import layout
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 AT_ONCE = 16
-LONGEST_KEY_BYTES = 1024
-
-Progress = Callable[[int, int], None]
+LISTED_NAMES = 20
+RETRY_LIMIT = timedelta(seconds=60)
 
 
 class CannotUpload(ValueError):
-    """The folder is not one that can be a drop; the message names it, the reason and the way out."""
+    """The folder cannot be a drop; the message names it, the reason and what to do."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class UploadSummary:
     uploaded, unchanged
         Photos sent, and photos that the bucket held already with the same bytes.
     ignored
-        Files that are no photos of a variety: other suffixes, hidden ones, and what lies deeper than its folder.
+        Files that are no photos of a variety: other suffixes, hidden ones, and those in deeper folders.
     """
 
     drop: str
@@ -45,11 +46,10 @@ class UploadSummary:
     ignored: int
 
 
-def upload_drop(folder: Path, *, bucket: str, drop: str, on_progress: Progress = lambda done, total: None) -> UploadSummary:
-    """Upload the photos below `folder` to the drop; photos that the drop holds beside these stay.
+def upload_drop(folder: Path, *, bucket: str, drop: str, on_progress: Callable[[int, int], None] | None = None) -> UploadSummary:
+    """Upload the photos below `folder` to the drop; other photos of the drop stay.
 
-    The marker `_READY` is put last. When something is to be sent to a drop that has it already, it is taken away
-    first, so that nobody plans a batch of half a drop.
+    The marker `_READY` is put last. Before a drop that has it changes, it is deleted, so that no batch is planned on half a drop.
 
     Raises
     ------
@@ -58,25 +58,33 @@ def upload_drop(folder: Path, *, bucket: str, drop: str, on_progress: Progress =
     """
     layout.check_name(drop, what="the drop's name")
     photos, ignored = find_photos(folder, drop=drop)
-    store = S3Store(bucket)
-    there = {item["path"]: item["e_tag"] for page in obstore.list(store, prefix=layout.raw_prefix(drop)) for item in page}
+    store = S3Store(bucket, retry_config={"retry_timeout": RETRY_LIMIT})
+    existing = list_drop(bucket, drop)
 
     def is_new(key: str) -> bool:
         # The ETag of an object put in one part is its MD5, except with KMS keys: then everything is sent again.
-        return key not in there or there[key] != f'"{hashlib.md5(photos[key].read_bytes()).hexdigest()}"'
+        return key not in existing or existing[key] != f'"{hashlib.md5(photos[key].read_bytes()).hexdigest()}"'
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         new = [key for key, needed in zip(photos, pool.map(is_new, photos), strict=True) if needed]
-        done = len(photos) - len(new)
-        on_progress(done, len(photos))
-        if new and layout.ready(drop) in there:
+        unchanged = len(photos) - len(new)
+        if new and layout.ready(drop) in existing:
             obstore.delete(store, layout.ready(drop))
-        for count, _ in enumerate(pool.map(lambda key: obstore.put(store, key, photos[key].read_bytes()), new), done + 1):
-            on_progress(count, len(photos))
-    if new or layout.ready(drop) not in there:
+        sent = pool.map(lambda key: obstore.put(store, key, photos[key].read_bytes()), new)
+        for count, _ in enumerate(sent, unchanged + 1):
+            if on_progress:
+                on_progress(count, len(photos))
+    if new or layout.ready(drop) not in existing:
         obstore.put(store, layout.ready(drop), b"")
     varieties = {layout.variety_of(key) for key in photos}
-    return UploadSummary(drop, len(varieties), len(photos), len(new), len(photos) - len(new), ignored)
+    return UploadSummary(drop, len(varieties), len(photos), len(new), unchanged, ignored)
+
+
+def list_drop(bucket: str, drop: str) -> dict[str, str]:
+    """Return the ETag of every object of the drop, `_READY` included."""
+    # boto3, because obstore cannot list keys with control characters, which others may have uploaded
+    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=layout.raw_prefix(drop))
+    return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
 
 def find_photos(folder: Path, *, drop: str) -> tuple[dict[str, Path], int]:
@@ -91,26 +99,32 @@ def find_photos(folder: Path, *, drop: str) -> tuple[dict[str, Path], int]:
             f"{folder} holds no folders; expected a folder per variety with photos in it, e.g. 'Apple Red/0_100.jpg'{hint}"
         )
     photos = {
-        _key(drop, variety.name, path): path for variety in varieties for path in sorted(variety.iterdir()) if _is_photo(path)
+        layout.raw_image(drop, variety.name, path.name): path
+        for variety in varieties
+        for path in sorted(variety.iterdir())
+        if _is_photo(path)
     }
     if not photos:
         deeper = sorted({path.parent.parent for path in folder.glob("*/*/*") if _is_photo(path)})
         hint = f"; photos lie one folder deeper: try {deeper[0]}" if deeper else ""
         raise CannotUpload(f"the {len(varieties)} folders in {folder} hold no photos ({', '.join(sorted(IMAGE_SUFFIXES))}){hint}")
+    _check_names(sorted({path.parent for path in photos.values()}) + list(photos.values()))
     files = sum(path.is_file() for path in folder.rglob("*"))
     return photos, files - len(photos)
 
 
+def _check_names(paths: list[Path]) -> None:
+    """Raise `CannotUpload` listing the names that do not come back from every S3 server and client as they were sent."""
+    bad = [path for path in paths if "\\" in path.name or not path.name.isprintable()]
+    if bad:
+        names = "".join(f"\n  {str(path)!r}" for path in bad[:LISTED_NAMES])
+        more = f"\n  and {len(bad) - LISTED_NAMES} more" if len(bad) > LISTED_NAMES else ""
+        raise CannotUpload(
+            "names with control characters, backslashes or bytes that are not UTF-8 cannot be keys; rename or remove:"
+            + names
+            + more
+        )
+
+
 def _is_photo(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _key(drop: str, variety: str, path: Path) -> str:
-    key = layout.raw_image(drop, variety, path.name)
-    # Control characters and '\' do not come back from every S3 server and client as they were sent.
-    odd = sorted({character for character in key if not character.isprintable() or character == "\\"})
-    if odd:
-        raise CannotUpload(f"{path} cannot be a key: its name holds {', '.join(map(ascii, odd))}; rename it")
-    if len(key.encode()) > LONGEST_KEY_BYTES:
-        raise CannotUpload(f"{path} cannot be a key: {len(key.encode())} bytes, S3 takes {LONGEST_KEY_BYTES}; rename it")
-    return key

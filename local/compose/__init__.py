@@ -1,9 +1,6 @@
-"""What runs in the containers of docker-compose.yaml, and what prepares them.
-
-It must not know the processes of the embedded default.
-"""
+"""What runs in the containers of docker-compose.yaml, and what prepares them."""
 
 from pathlib import Path
 
-# the volume of the EMR service: its clusters with their logs, and the nodes' Python
+# the volume of the EMR service: clusters with their logs, and the nodes' Python
 EMR_STATE = Path("/var/lib/fruits")

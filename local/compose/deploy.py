@@ -1,7 +1,4 @@
-"""The init job: brings database, bucket, release, connection and variable to what this checkout needs. Running it again is safe.
-
-It must not know which services there are but by the environment: Airflow's settings, AWS_ENDPOINT_URL_*, BUCKET.
-"""
+"""The init job: migrates the database, deploys the bucket, uploads the release, writes connection and Variable; idempotent."""
 
 import json
 import os
@@ -14,9 +11,8 @@ import boto3
 from botocore.exceptions import ClientError
 
 from fruits_airflow.settings import EU_REGIONS
+from local import AIRFLOW_USER, REPO
 from local.compose import EMR_STATE
-from local.stack.airflow import USER
-from local.stack.state import REPO
 from release.upload import upload_release
 
 STACK = "fruits-storage"
@@ -25,11 +21,11 @@ CREATE_LIMIT_S = 120
 
 
 def main() -> None:
-    """Do it all, in the order in which one needs the other."""
+    """Do it all, each step after those that it needs."""
     bucket, region = os.environ["BUCKET"], os.environ["AWS_REGION"]
     if region not in EU_REGIONS:
         sys.exit(f"deploy: AWS_REGION is {region!r}; expected one in the EU (GDPR): {', '.join(EU_REGIONS)}. Change it in .env")
-    _say("bringing Airflow's database to this version")
+    _say("migrating Airflow's database")
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL)
     _write_password()
     _say(f"deploying {TEMPLATE.name}: bucket {bucket} in {region}")
@@ -40,15 +36,15 @@ def main() -> None:
 
 
 def deploy_stack(bucket: str) -> None:
-    """Create the stack of the bucket, or bring it to the template.
+    """Create the stack of the bucket, or update it to the template.
 
     Raises
     ------
     WaiterError
-        CloudFormation could not do it; the stack's events say why.
+        CloudFormation failed; the stack's events say why.
     """
     cloudformation = boto3.client("cloudformation")
-    asked: dict[str, Any] = {
+    request: dict[str, Any] = {
         "StackName": STACK,
         "TemplateBody": TEMPLATE.read_text(),
         "Parameters": [{"ParameterKey": "BucketName", "ParameterValue": bucket}],
@@ -59,11 +55,11 @@ def deploy_stack(bucket: str) -> None:
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
-        cloudformation.create_stack(**asked)
+        cloudformation.create_stack(**request)
         cloudformation.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig=pace)
         return
     try:
-        cloudformation.update_stack(**asked)
+        cloudformation.update_stack(**request)
     except ClientError as error:
         if "No updates are to be performed" in str(error):
             return
@@ -74,7 +70,7 @@ def deploy_stack(bucket: str) -> None:
 def _write_password() -> None:
     path = Path(os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
     path.touch(mode=0o600)
-    path.write_text(json.dumps({USER: os.environ["AIRFLOW_PASSWORD"]}))
+    path.write_text(json.dumps({AIRFLOW_USER: os.environ["AIRFLOW_PASSWORD"]}))
 
 
 def _write_connection_and_variable(bucket: str, region: str, release: str) -> None:
@@ -85,7 +81,7 @@ def _write_connection_and_variable(bucket: str, region: str, release: str) -> No
     with create_session() as session:
         if not session.query(Connection).filter_by(conn_id="aws_default").count():
             session.add(Connection(conn_id="aws_default", conn_type="aws", extra={"region_name": region}))
-    # what a person has changed in the UI stays; these four follow the checkout
+    # changes made in the UI are kept, except to these four, which follow the checkout
     known = json.loads(Variable.get("fruits", default_var="{}"))
     ours = {"bucket": bucket, "region": region, "release": release, "node_python": str(EMR_STATE / "node")}
     Variable.set("fruits", json.dumps({"wait_for_drop_s": 60, "poll_s": 1} | known | ours, indent=1))

@@ -1,33 +1,27 @@
-"""Starts the EMR service in its container: Spark's configuration for the S3 that the environment names, then `local.emr`.
-
-It must not know where S3 is but by AWS_ENDPOINT_URL_S3.
-"""
+"""Starts the EMR service in its container: Spark's configuration for the S3 that AWS_ENDPOINT_URL_S3 names, then `local.emr`."""
 
 import os
 import sys
 
 from local.compose import EMR_STATE
 from local.stack import spark
-from local.stack.state import REPO, Places
 
 PORT = 8344
 
 
 def main() -> None:
     """Become the service."""
-    places = Places(REPO / ".fruits" / "cache", EMR_STATE)
-    for folder in (places.emr, places.spark_conf):
-        folder.mkdir(parents=True, exist_ok=True)
-    spark.write_config(places, s3_endpoint=os.environ["AWS_ENDPOINT_URL_S3"])
+    conf = EMR_STATE / "spark-conf"
+    spark.write_config(conf, s3_endpoint=os.environ["AWS_ENDPOINT_URL_S3"])
     java_home = spark.java_home()
     os.environ |= {
         "JAVA_HOME": str(java_home),
         "SPARK_HOME": str(spark.spark_home()),
-        "SPARK_CONF_DIR": str(places.spark_conf),
+        "SPARK_CONF_DIR": str(conf),
         "PATH": f"{java_home}/bin:{os.environ['PATH']}",
     }
-    words = ["--host", "0.0.0.0", "--port", str(PORT), "--state", str(places.emr), "--spark-conf", str(places.spark_conf)]
-    os.execv(sys.executable, [sys.executable, "-m", "local.emr", *words])
+    argv = ["--host", "0.0.0.0", "--port", str(PORT), "--state", str(EMR_STATE / "emr"), "--spark-conf", str(conf)]
+    os.execv(sys.executable, [sys.executable, "-m", "local.emr", *argv])
 
 
 if __name__ == "__main__":

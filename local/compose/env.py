@@ -1,6 +1,6 @@
-"""Writes .env beside docker-compose.yaml: a copy of .env.example with generated secrets. What .env says already stays.
+"""Writes .env for docker-compose.yaml: .env.example with generated secrets; values that .env has already are kept.
 
-Standard library only: `make compose-up` runs it before there is an environment.
+Standard library only: `make compose-up` runs it before any environment exists.
 """
 
 import base64
@@ -15,7 +15,7 @@ REPO = Path(__file__).resolve().parents[2]
 GENERATED: dict[str, Callable[[], str]] = {
     "AIRFLOW_PASSWORD": lambda: secrets.token_urlsafe(9),
     "POSTGRES_PASSWORD": lambda: secrets.token_hex(32),
-    # 32 bytes in base64, which is what Fernet takes
+    # Fernet keys are 32 bytes in base64
     "AIRFLOW_FERNET_KEY": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     "AIRFLOW_JWT_SECRET": lambda: secrets.token_hex(32),
     "AIRFLOW_API_SECRET": lambda: secrets.token_hex(32),
@@ -24,7 +24,7 @@ _LINE = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the variables of a file; none where there is no file."""
+    """Return the variables of a file; none if it does not exist."""
     return dict(_LINE.findall(path.read_text())) if path.exists() else {}
 
 

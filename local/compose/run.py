@@ -1,20 +1,15 @@
-"""A run through docker-compose's services: `make compose-run IMAGES=folder`, in a container beside them.
-
-It must not know how the services are started.
-"""
+"""A run through docker-compose's services, in a container on their network: `make compose-run IMAGES=folder`."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from local import interrupts
+from local import AIRFLOW_USER, interrupts
 from local.client import options
-from local.client.run import Place, run
+from local.client.run import CONNECTION_LOST, Place, run
 from local.compose import EMR_STATE
-from local.stack.airflow import USER
-
-INTERRUPTED = 130
+from local.console import say
 
 
 def main() -> int:
@@ -22,24 +17,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.compose.run", description=__doc__)
     options.add_to(parser)
     parser.add_argument(
-        "--out", type=Path, default=Path("out"), metavar="DIR", help="for what a run leaves (default: %(default)s)"
+        "--out", type=Path, default=Path("out"), metavar="DIR", help="for the results of a run (default: %(default)s)"
     )
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     place = Place(
         bucket=os.environ["BUCKET"],
         airflow_url="http://airflow-api-server:8080",
         shown_url=f"http://127.0.0.1:{os.environ['AIRFLOW_PORT']}",
-        airflow_user=USER,
+        airflow_user=AIRFLOW_USER,
         airflow_password=os.environ["AIRFLOW_PASSWORD"],
         emr_folder=EMR_STATE / "emr",
-        out=asked.out,
+        out=arguments.out,
     )
     try:
         with interrupts.raised_once():
-            return run(place, images=asked.images, drop=asked.drop, params=asked.params)
+            return run(place, options.request(arguments))
     except KeyboardInterrupt:
-        print("Interrupted", file=sys.stderr)
-        return INTERRUPTED
+        say("Interrupted")
+        return interrupts.EXIT_CODE
+    except CONNECTION_LOST as error:
+        say(f"A service no longer answers: {error}\n`docker compose ps --all` shows which, `docker compose logs` why")
+    return 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The one machine of a cluster: its folders, its environment, the programs it runs; knows nothing of EMR's states."""
+"""The machine of a cluster: its folders, the environment of its programs, and its processes."""
 
 import contextlib
 import os
@@ -15,8 +15,9 @@ from local.emr.model import JsonObject
 
 KILL_GRACE_S = 3.0
 
-# The second process of every group reads a pipe whose other end only this service holds. When that end closes, because
-# the program is done or because the service died (even of SIGKILL), it kills the group: nothing outlives the service.
+# The guard, a second process in every process group, reads a pipe whose other end only this service holds. The pipe
+# closes when the program is released or the service dies (even of SIGKILL). Then the guard kills the group, so that
+# nothing outlives the service.
 GUARDED = """exec 3<&0 </dev/null
 ( trap '' HUP INT TERM; read -r _ <&3; kill -KILL 0 ) >/dev/null 2>&1 &
 exec "$@" 3<&-
@@ -29,67 +30,71 @@ class Node:
     def __init__(self, home: Path, spark_conf: Path, configurations: list[JsonObject]) -> None:
         self.home, self._spark_conf = home, spark_conf
         self._spark_defaults = find_properties(configurations, "spark-defaults")
-        exported = find_properties(configurations, "spark-env", "export")
-        self._environment = {**os.environ, **exported, "SPARK_CONF_DIR": str(home / "conf")}
+        exports = find_properties(configurations, "spark-env", "export")
+        self._environment = {**os.environ, **exports, "SPARK_CONF_DIR": str(home / "conf")}
         self._lock = threading.Lock()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._doomed: dict[str, list[psutil.Process]] = {}
-        self._unwanted: set[str | None] = set()
+        self._stopped_trees: dict[str, list[psutil.Process]] = {}
+        self._stopped_names: set[str | None] = set()  # None stands for all
 
     def prepare(self) -> None:
-        """Make the folders and this cluster's own SPARK_CONF_DIR, where the later of two lines wins."""
+        """Make the folders and the SPARK_CONF_DIR of this cluster; the last line of a property wins in Spark."""
         (self.home / "node").mkdir(parents=True)
         shutil.copytree(self._spark_conf, self.home / "conf")
         with (self.home / "conf" / "spark-defaults.conf").open("a", encoding="utf-8") as defaults:
-            defaults.write("".join(f"\n{key} {value}" for key, value in self._spark_defaults.items()) + "\n")
+            defaults.writelines(f"\n{key} {value}" for key, value in self._spark_defaults.items())
 
     def run(self, name: str, command: list[str], folder: Path) -> int:
-        """Run a program to its end; returns its exit code. What it leaves running goes on until `release`."""
+        """Run a program to its end and return its exit code. What it leaves running goes on until `release`."""
         cwd, env = self.home / "node", self._environment
-        if (program := shutil.which(command[0], path=env.get("PATH"))) is None:
+        program = shutil.which(command[0], path=env.get("PATH"))
+        if program is None:
             raise FileNotFoundError(f"Cannot run program {command[0]!r}: it is not on PATH={env.get('PATH')}")
         note(folder, f"startExec {command}")
         guarded = ["/bin/sh", "-c", GUARDED, "sh", program, *command[1:]]
         with (folder / "stdout").open("ab") as stdout, (folder / "stderr").open("ab") as stderr, self._lock:
-            if self._unwanted & {name, None}:
+            if name in self._stopped_names or None in self._stopped_names:
                 raise InterruptedError("stopped before it began")
-            process = self._processes[name] = subprocess.Popen(
+            process = subprocess.Popen(
                 guarded, cwd=cwd, env=env, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr, start_new_session=True
             )
+            self._processes[name] = process
         code = process.wait()
-        self._kill(name)
+        self._kill_tree(name)
         note(folder, f"ended with exit code {code}")
         return code
 
     def stop(self, name: str | None = None, *, grace_s: float = KILL_GRACE_S) -> None:
-        """Begin to end a program, or all, and start it no more: SIGTERM, and SIGKILL after a while."""
+        """Terminate a program, or all, without waiting, and refuse to start it: SIGTERM, then SIGKILL after `grace_s`."""
         with self._lock:
-            self._unwanted.add(name)
-            for each, process in self._processes.items():
-                if name in (each, None) and process.returncode is None:
-                    # Descendants may have left the group (Spark's Python daemon does); now they are still linked.
-                    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                        root = psutil.Process(process.pid)
-                        self._doomed[each] = [*root.children(recursive=True), root]
-                        os.killpg(process.pid, signal.SIGTERM if grace_s else signal.SIGKILL)
-                    threading.Timer(grace_s, self._kill, [each]).start()
+            self._stopped_names.add(name)
+            for running_name, process in self._processes.items():
+                if name not in (running_name, None) or process.returncode is not None:
+                    continue
+                # Descendants may have left the process group, as Spark's Python daemon does. psutil still finds them now.
+                with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                    root = psutil.Process(process.pid)
+                    self._stopped_trees[running_name] = [*root.children(recursive=True), root]
+                    os.killpg(process.pid, signal.SIGTERM if grace_s else signal.SIGKILL)
+                threading.Timer(grace_s, self._kill_tree, [running_name]).start()
 
     def release(self, name: str | None = None) -> None:
         """Kill what a program, or all, left running: the guard sees its pipe close."""
         with self._lock:
-            for each in [each for each in self._processes if name in (each, None)]:
-                self._processes.pop(each).communicate()
+            for released_name in list(self._processes):
+                if name in (released_name, None):
+                    self._processes.pop(released_name).communicate()
 
-    def _kill(self, name: str) -> None:
-        for process in self._doomed.get(name, []):  # psutil knows an id that was given to another process since
-            with contextlib.suppress(psutil.NoSuchProcess):
+    def _kill_tree(self, name: str) -> None:
+        for process in self._stopped_trees.get(name, []):
+            with contextlib.suppress(psutil.NoSuchProcess):  # psutil also notices an id that was reused
                 process.kill()
 
 
 def find_properties(configurations: list[JsonObject], *path: str) -> dict[str, str]:
-    """Collect the properties of one classification, given as the path of nested names to it; a later entry wins."""
-    found: dict[str, str] = {}
-    for entry in (entry for entry in configurations if entry.get("Classification") == path[0]):
-        nested = entry.get("Configurations", [])
-        found |= find_properties(nested, *path[1:]) if path[1:] else entry.get("Properties", {})
-    return found
+    """Collect the properties of a classification; `path` holds the names of the nested classifications, outermost first."""
+    matching = [configuration for configuration in configurations if configuration.get("Classification") == path[0]]
+    if len(path) > 1:
+        nested = [inner for configuration in matching for inner in configuration.get("Configurations", [])]
+        return find_properties(nested, *path[1:])
+    return {name: value for configuration in matching for name, value in configuration.get("Properties", {}).items()}

@@ -1,4 +1,4 @@
-"""Free TCP ports on this machine; a preferred one when nobody has it."""
+"""Free TCP ports on this machine; a preferred one when it is free."""
 
 import contextlib
 import random
@@ -6,12 +6,12 @@ import socket
 from collections.abc import Iterable
 
 GRPC_OFFSET = 10_000
-# with the offset added still below what the kernel hands out to clients
+# with the offset added still below the ports that the kernel gives to clients
 RANGE = range(12_000, 22_000)
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server could listen on 127.0.0.1 at `port` now."""
+    """Return whether a server could listen on 127.0.0.1 at `port` now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
@@ -27,7 +27,7 @@ def choose(preferred: dict[str, int], *, with_grpc: Iterable[str] = ()) -> dict[
     Parameters
     ----------
     with_grpc
-        Names of servers that also listen on their port + 10,000 (SeaweedFS): both are free then.
+        Names of servers that also listen on their port + 10,000 (SeaweedFS); both must be free.
     """
     chosen: dict[str, int] = {}
     taken: set[int] = set()

@@ -1,107 +1,107 @@
-"""Waiting until each service answers, and saying which log to read when one does not."""
+"""Waiting until each service answers, and naming the log to read when one does not."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import httpx
 import tenacity
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from local.console import say
-from local.stack import airflow, supervision, yarn
-from local.stack.environment import BUCKET, url
-from local.stack.state import Places, Record
+from local.stack import StackError, airflow, yarn
+from local.stack.stack import Stack
+from local.stack.supervision import Supervisor
 
 TIMEOUT_S = {"s3": 60, "resource-manager": 60, "emr": 60, "airflow": 240}
-LOGS = {
+PROGRAMS = {
     "s3": ("s3",),
     "resource-manager": tuple(yarn.CLASSES),
     "emr": ("emr",),
     "airflow": tuple(airflow.PROCESSES),
 }
 HEALTHY_PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+LAST_LINES = 8
 
 
-class NotReady(Exception):
-    """A service did not answer in time or ended; the message names its log and shows its end."""
+class PortTaken(StackError):
+    """Another program took a port between its choice and its use; other ports will do."""
 
 
-class PortTaken(NotReady):
-    """Between the choice of a port and its use somebody else took it; other ports will do."""
-
-
-def wait(places: Places, record: Record) -> None:
+def wait(stack: Stack) -> None:
     """Return when S3 holds the bucket, YARN (where there is one) has its node, EMR answers, and Airflow is healthy."""
-    checks: dict[str, Callable[[str], bool]] = {
+    checks: dict[str, Callable[[Stack], bool]] = {
         "s3": _has_bucket,
         "resource-manager": _has_node,
-        "emr": _answers,
+        "emr": lambda stack: _get(stack.url("emr")).status_code == 200,
         "airflow": _is_healthy,
     }
     for name, check in checks.items():
-        if name not in record.ports:
-            continue
-        began = time.monotonic()
-        address = url(record.ports[name])
-        _wait_for(places, name, record.ports[name], lambda address=address, check=check: check(address))  # type: ignore[misc]
-        say(f"{name:16} {address}  {time.monotonic() - began:.0f} s")
+        if name in stack.ports:
+            began = time.monotonic()
+            _wait_for(stack, name, check)
+            say(f"{name:16} {stack.url(name)}  {time.monotonic() - began:.0f} s")
 
 
-def _wait_for(places: Places, name: str, port: int, check: Callable[[], bool]) -> None:
+def _wait_for(stack: Stack, name: str, check: Callable[[Stack], bool]) -> None:
+    supervisor = Supervisor(stack)
+
     def is_ready() -> bool:
-        known = supervision.states(places)
-        ended = [program for program in LOGS[name] if known.get(program, {}).get("statename") in ("FATAL", "EXITED", None)]
+        known = supervisor.programs()
+        ended = [program for program in PROGRAMS[name] if known.get(program, {}).get("statename") in ("FATAL", "EXITED", None)]
         if ended:
-            raise NotReady(f"{name}: {', '.join(ended)} ended right after the start.{_last_words(places, ended)}")
+            raise StackError(f"{name}: {', '.join(ended)} ended right after the start.{_log_ends(stack, ended)}")
         try:
-            is_healthy = check()
+            is_healthy = check(stack)
         except httpx.ConnectError:
             return False
         except (httpx.HTTPError, ValueError):
             is_healthy = False
-        # somebody is there; another installation's server would pass the check just as well
-        if not supervision.listens(places, port):
-            raise PortTaken(f"{name}: somebody else took port {port} during the start")
+        # a server of another installation would pass the check just as well
+        if not supervisor.listens(stack.ports[name]):
+            raise PortTaken(f"{name}: another program took port {stack.ports[name]} during the start")
         return is_healthy
 
     retry = tenacity.Retrying(
         stop=tenacity.stop_after_delay(TIMEOUT_S[name]),
         wait=tenacity.wait_fixed(0.4),
-        retry=tenacity.retry_if_result(lambda ready: not ready),
+        retry=tenacity.retry_if_not_result(bool),
     )
     try:
         retry(is_ready)
     except tenacity.RetryError as error:
-        raise NotReady(f"{name} did not answer within {TIMEOUT_S[name]} s.{_last_words(places, list(LOGS[name]))}") from error
+        raise StackError(f"{name} did not answer within {TIMEOUT_S[name]} s.{_log_ends(stack, PROGRAMS[name])}") from error
 
 
-def _last_words(places: Places, names: list[str]) -> str:
-    parts = []
-    for name in names:
-        log = places.logs / f"{name}.log"
-        lines = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else ["(empty)"]
-        parts.append(f"\n{log} ends with:\n  " + "\n  ".join(lines))
-    return "".join(parts)
+def _log_ends(stack: Stack, programs: Iterable[str]) -> str:
+    text = ""
+    for name in programs:
+        log = stack.logs / f"{name}.log"
+        lines = log.read_text(errors="replace").splitlines()[-LAST_LINES:] if log.exists() else ["(empty)"]
+        text += f"\n{log} ends with:\n  " + "\n  ".join(lines)
+    return text
 
 
-def _get(address: str) -> httpx.Response:
-    return httpx.get(address, timeout=5, trust_env=False)
+def _get(address: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    return httpx.get(address, headers=headers, timeout=5, trust_env=False)
 
 
-def _has_bucket(address: str) -> bool:
-    # without a key: 403 says that the bucket is there, 404 that it is not
-    return _get(f"{address}/status").status_code == 200 and _get(f"{address}/{BUCKET}/").status_code in (200, 403)
+def _has_bucket(stack: Stack) -> bool:
+    # signed, because without a key the server answers 403 for any bucket
+    address = f"{stack.url('s3')}/{stack.bucket}/?max-keys=0"
+    request = AWSRequest("GET", address)
+    credentials = Credentials(stack.secrets.s3_access_key, stack.secrets.s3_secret_key)
+    S3SigV4Auth(credentials, "s3", stack.region).add_auth(request)
+    return _get(address, dict(request.headers)).status_code == 200
 
 
-def _has_node(address: str) -> bool:
-    # a node that does not want containers (its disk is full) is not counted
-    answer = _get(f"{address}/ws/v1/cluster/metrics")
-    return answer.status_code == 200 and bool(answer.json()["activeNodes"])
+def _has_node(stack: Stack) -> bool:
+    # a node that refuses containers (its disk is full) is not counted
+    response = _get(f"{stack.url('resource-manager')}/ws/v1/cluster/metrics")
+    return response.status_code == 200 and bool(response.json()["activeNodes"])
 
 
-def _answers(address: str) -> bool:
-    return _get(f"{address}/").status_code == 200
-
-
-def _is_healthy(address: str) -> bool:
-    answer = _get(f"{address}/api/v2/monitor/health")
-    return answer.status_code == 200 and all(answer.json()[part]["status"] == "healthy" for part in HEALTHY_PARTS)
+def _is_healthy(stack: Stack) -> bool:
+    response = _get(f"{stack.url('airflow')}/api/v2/monitor/health")
+    return response.status_code == 200 and all(response.json()[part]["status"] == "healthy" for part in HEALTHY_PARTS)

@@ -1,12 +1,10 @@
-"""A real YARN on this machine: ResourceManager and NodeManager from one jar, on the Hadoop that Spark carries.
-
-It must not know what runs on it.
-"""
+"""A real YARN on this machine: ResourceManager and NodeManager from one jar, on the Hadoop that is part of pyspark."""
 
 import re
 
-from local.stack import environment, spark
-from local.stack.state import Places, Record
+from local import CACHE
+from local.stack import spark
+from local.stack.stack import MARK, Stack
 
 PREFERRED_PORTS = {
     "resource-manager": 8088,
@@ -29,13 +27,13 @@ JAVA_OPTIONS = (
     "-XX:-UsePerfData",
     "--add-opens=java.base/java.lang=ALL-UNNAMED",
 )
-INHERITED = ("JAVA_HOME", "PATH", "LANG", "LC_ALL", "TZ", "NO_PROXY", "no_proxy", environment.MARK)
+INHERITED = ("JAVA_HOME", "PATH", "LANG", "LC_ALL", "TZ", "NO_PROXY", "no_proxy", MARK)
 SAFE_PATH = re.compile(r"[\w./+@-]+")
 
 
-def check(places: Places) -> None:
-    """Raise ValueError where a path holds what YARN's launch scripts, which do not quote, would trip over."""
-    for path in (places.state, places.cache, spark.spark_home(), spark.java_home()):
+def check(stack: Stack) -> None:
+    """Raise ValueError where a path holds characters that YARN's launch scripts, which do not quote, cannot take."""
+    for path in (stack.state, CACHE, spark.spark_home(), spark.java_home()):
         if not SAFE_PATH.fullmatch(str(path)):
             raise ValueError(
                 f"{path} cannot be used with SPARK=yarn; expected a path of letters, digits and ./+@_- only, because YARN's "
@@ -43,24 +41,28 @@ def check(places: Places) -> None:
             )
 
 
-def prepare(places: Places, record: Record) -> None:
-    """Add YARN to the configuration folder that `spark.write_config` wrote, and begin with an empty folder of its own."""
-    spark.clear(places.yarn)
-    (places.yarn / "tmp").mkdir()
-    values = {name.upper().replace("-", "_"): str(port) for name, port in record.ports.items()}
-    keys = [name for name in environment.client(places, record) if name.startswith("AWS_")]
-    values |= {"YARN": str(places.yarn), "SPARK_HOME": str(spark.spark_home()), "INHERITED": ",".join([*INHERITED, *keys])}
-    (places.spark_conf / "yarn-site.xml").write_text(spark.render("yarn-site.xml", values))
-    with (places.spark_conf / "spark-defaults.conf").open("a") as defaults:
+def prepare(stack: Stack) -> None:
+    """Add YARN to the configuration folder that `spark.write_config` wrote, and empty YARN's own folder."""
+    spark.clear(stack.yarn)
+    (stack.yarn / "tmp").mkdir()
+    values = {name.upper().replace("-", "_"): str(port) for name, port in stack.ports.items()}
+    values["YARN"] = str(stack.yarn)
+    values["SPARK_HOME"] = str(spark.spark_home())
+    values["INHERITED"] = ",".join([*INHERITED, *(name for name in stack.env if name.startswith("AWS_"))])
+    (stack.spark_conf / "yarn-site.xml").write_text(spark.render("yarn-site.xml", values))
+    with (stack.spark_conf / "spark-defaults.conf").open("a") as defaults:
         defaults.write(spark.render("spark-defaults-yarn.conf", values))
 
 
-def command(places: Places, name: str) -> list[str]:
+def command(stack: Stack, name: str) -> list[str]:
     """Return the command line of one of `CLASSES`."""
-    class_path = [str(places.spark_conf), f"{spark.jars(places, 'yarn')}/*", f"{spark.spark_home()}/jars/*"]
-    options = [
+    class_path = [str(stack.spark_conf), f"{spark.jars('yarn')}/*", f"{spark.spark_home()}/jars/*"]
+    return [
+        str(spark.java_home() / "bin" / "java"),
         *JAVA_OPTIONS,
-        f"-Djava.io.tmpdir={places.yarn}/tmp",
-        f"-Dlog4j2.configurationFile={places.spark_conf}/log4j2.properties",
+        f"-Djava.io.tmpdir={stack.yarn}/tmp",
+        f"-Dlog4j2.configurationFile={stack.spark_conf}/log4j2.properties",
+        "-cp",
+        ":".join(class_path),
+        CLASSES[name],
     ]
-    return [str(spark.java_home() / "bin" / "java"), *options, "-cp", ":".join(class_path), CLASSES[name]]

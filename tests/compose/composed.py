@@ -1,4 +1,4 @@
-"""docker-compose's services in the words of the tests, started and used as a person does: by make."""
+"""docker-compose's services, started and used by tests as by a user: with make."""
 
 import json
 import os
@@ -11,13 +11,14 @@ from typing import Any
 import boto3
 import pytest
 
-from fruits_airflow.tables import Table
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.tables import PublishedTable
 from fruits_contract import layout
+from local import REPO
 from local.client.airflow_api import AirflowApi, DagRun
 from local.client.upload import upload_drop
 from local.compose import env
 from local.stack import ports
-from local.stack.state import REPO
 from tests.compose import engine
 
 DAG = "fruits_features"
@@ -46,11 +47,11 @@ class Composed:
         """Run a target of the Makefile and return what it printed."""
         return self._checked(["make", target], expect=expect, **variables)
 
-    def docker(self, *words: str) -> str:
-        return self._checked(["docker", *words])
+    def docker(self, *argv: str) -> str:
+        return self._checked(["docker", *argv])
 
-    def compose(self, *words: str) -> str:
-        return self._checked(["docker", "compose", *words])
+    def compose(self, *argv: str) -> str:
+        return self._checked(["docker", "compose", *argv])
 
     def containers(self) -> dict[str, str]:
         """Return the id of each service's container."""
@@ -79,7 +80,8 @@ class Composed:
         return {item.task: item.state for item in self.now(run).tasks}.get(task, "")
 
     def rows(self, table: str, *columns: str, **partitions: str) -> dict[str, list[Any]]:
-        return Table(self.bucket, table, "eu-north-1").rows(*columns, **partitions).to_pydict()
+        bucket = Bucket(self.bucket, session=boto3.Session(), client=boto3.client("s3"))
+        return PublishedTable(bucket, table).rows(*columns, **partitions).to_pydict()
 
     def manifest(self, run: str, stage: str) -> Any:
         key = layout.manifest(layout.run_name(run), stage)
@@ -103,9 +105,9 @@ class Composed:
             assert time.monotonic() < deadline, f"not within {limit_s} s"
             time.sleep(1)
 
-    def _checked(self, words: list[str], *, expect: int = 0, **variables: str) -> str:
+    def _checked(self, argv: list[str], *, expect: int = 0, **variables: str) -> str:
         done = subprocess.run(
-            words,
+            argv,
             cwd=REPO,
             env={**os.environ, **self.variables, **variables},
             stdout=subprocess.PIPE,
@@ -113,7 +115,7 @@ class Composed:
             text=True,
             check=False,
         )
-        assert done.returncode == expect, f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout[-6000:]}"
+        assert done.returncode == expect, f"{' '.join(argv)}: exit code {done.returncode}\n{done.stdout[-6000:]}"
         return done.stdout
 
 

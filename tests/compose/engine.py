@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack.state import REPO
+from local import REPO
 
 # Starts an engine from Debian's packages and makes local images under the names of public ones, on machines that cannot pull.
 RECIPE = REPO.parent / "shared" / "docker-stand-ins.sh"
@@ -40,15 +40,15 @@ def running() -> Iterator[dict[str, str]]:
 def _answers(environment: dict[str, str]) -> bool:
     try:
         return all(
-            subprocess.run(["docker", *words], env=environment, capture_output=True, timeout=60, check=False).returncode == 0
-            for words in (("info",), ("compose", "version"))
+            subprocess.run(["docker", *argv], env=environment, capture_output=True, timeout=60, check=False).returncode == 0
+            for argv in (("info",), ("compose", "version"))
         )
     except FileNotFoundError:
         return False
 
 
-def _of_recipe(words: str, **variables: str) -> dict[str, str]:
-    script = f". {shlex.quote(str(RECIPE))}; {words}"
+def _of_recipe(script: str, **variables: str) -> dict[str, str]:
+    script = f". {shlex.quote(str(RECIPE))}; {script}"
     # it takes Python from this user's home, whatever HOME the tests are run with
     environment = {**os.environ, "HOME": pwd.getpwuid(os.getuid()).pw_dir, **variables}
     done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, timeout=PREPARE_LIMIT_S, check=False)
@@ -61,6 +61,6 @@ def _of_recipe(words: str, **variables: str) -> dict[str, str]:
 def _stand_ins(variables: dict[str, str]) -> dict[str, str]:
     """Build what the recipe has no image for, and return the variables of docker-compose.yaml that name them."""
     for name in ("postgres", "localstack"):
-        words = ["docker", "build", "--quiet", "--tag", f"fruits-test/{name}", str(STAND_INS / name)]
-        subprocess.run(words, env={**os.environ, **variables}, check=True, stdout=subprocess.DEVNULL)
+        argv = ["docker", "build", "--quiet", "--tag", f"fruits-test/{name}", str(STAND_INS / name)]
+        subprocess.run(argv, env={**os.environ, **variables}, check=True, stdout=subprocess.DEVNULL)
     return {"POSTGRES_IMAGE": "fruits-test/postgres", "LOCALSTACK_IMAGE": "fruits-test/localstack"}

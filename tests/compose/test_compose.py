@@ -12,7 +12,7 @@ from boto3.s3.transfer import TransferConfig
 from fruits.engines import open_engine
 from fruits.vision import decode
 from fruits_contract import layout
-from local.stack.state import REPO
+from local import REPO
 from release.extractor import Extractor
 from tests.compose.composed import DAG, SERVICES, Composed
 from tests.e2e.embedded_stack import arrange
@@ -176,7 +176,7 @@ def test_down_and_up_again_keep_photos_results_and_history(composed: Composed, f
 
 
 def test_the_daily_run_is_on_the_schedule(composed: Composed, first) -> None:
-    known = composed.api._ask("GET", f"/dags/{DAG}/details")
+    known = composed.api.request("GET", f"/dags/{DAG}/details")
     assert known["timetable_summary"] == "0 3 * * *"
     assert known["is_paused"] is False
     assert known["next_dagrun_run_after"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from local import REPO
 from local.compose import deploy, env
-from local.stack.state import REPO
 
 COMPOSE = (REPO / "docker-compose.yaml").read_text()
 TEMPLATES = sorted((REPO / "infra").glob("*.yaml"))
@@ -39,8 +39,8 @@ def test_env_keeps_what_a_person_wrote_and_gains_what_is_new(tmp_path: Path) -> 
 
 
 def test_the_example_explains_every_variable_and_holds_no_secret() -> None:
-    asked = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE))
-    assert asked == set(env.read(REPO / ".env.example"))
+    used = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE))
+    assert used == set(env.read(REPO / ".env.example"))
     assert not any(env.read(REPO / ".env.example")[name] for name in env.GENERATED)
 
 
@@ -86,8 +86,8 @@ def test_the_dockerfile_needs_no_frontend_that_would_have_to_be_pulled() -> None
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: file.name)
 def test_cfn_lint_has_nothing_to_say(template: Path) -> None:
-    words = [Path(sys.executable).with_name("cfn-lint"), "--regions", "eu-north-1", "--", str(template)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    argv = [Path(sys.executable).with_name("cfn-lint"), "--regions", "eu-north-1", "--", str(template)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 

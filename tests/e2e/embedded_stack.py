@@ -1,4 +1,4 @@
-"""One whole embedded default for all end-to-end tests: real S3, real EMR protocol, real Spark, all four processes of Airflow."""
+"""The embedded services for all end-to-end tests: real S3, real EMR protocol, real Spark, all four processes of Airflow."""
 
 import json
 import os
@@ -15,11 +15,12 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
+from local import AIRFLOW_USER, REPO
 from local.client.airflow_api import AirflowApi, DagRun
 from local.client.synthetic_photos import draw
 from local.client.upload import upload_drop
 from local.stack import airflow, services
-from local.stack.state import REPO, Places
+from local.stack.stack import Stack as Services
 from release.upload import upload_release
 
 DAG = "fruits_features"
@@ -53,14 +54,15 @@ class Ended:
 
 
 class Stack:
-    """The running services, in the words of the tests."""
+    """The running services, with what the tests need of them."""
 
-    def __init__(self, running: services.Services) -> None:
+    def __init__(self, running: Services, *, lineage: Path) -> None:
+        self.lineage = lineage
         self.services = running
         self.bucket = running.bucket
         self.s3 = boto3.client("s3")
         self.emr = boto3.client("emr")
-        self.api = AirflowApi(running.airflow_url, user=running.airflow_user, password=running.airflow_password)
+        self.api = AirflowApi(running.url("airflow"), user=AIRFLOW_USER, password=running.secrets.airflow_password)
         self.release = upload_release(self.bucket, say=print).release
         self.deploy()
         self._until(lambda: self.api.has_dag(DAG) and self.api.has_dag(EVERY_MINUTE), limit_s=180)
@@ -72,7 +74,7 @@ class Stack:
             "bucket": self.bucket,
             "region": "eu-north-1",
             "release": self.release,
-            "node_python": str(self.services.places.node),
+            "node_python": str(self.services.state / "node"),
             "wait_for_drop_s": 30,
             "poll_s": 1,
         }
@@ -86,13 +88,27 @@ class Stack:
         conf = params | ({"drop": drop} if drop else {})
         return self.wait(DAG, self.api.trigger(DAG, conf))
 
+    def lineage_events(self, run: str) -> list[dict[str, Any]]:
+        """Return the OpenLineage events of a DAG run."""
+        events = [json.loads(line) for line in self.lineage.read_text().splitlines()]
+        return [event for event in events if run in json.dumps(event["run"]["facets"])]
+
     def wait(self, dag: str, dag_run_id: str) -> Ended:
         order = self.api.task_order(dag)
         self._until(lambda: self.api.dag_run(dag, dag_run_id, order=order).is_over, limit_s=RUN_LIMIT_S)
         return Ended(self.api.dag_run(dag, dag_run_id, order=order), layout.run_name(dag_run_id), self)
 
+    def wait_for_task(self, dag_run_id: str, task: str, state: str) -> None:
+        order = self.api.task_order(DAG)
+
+        def is_reached() -> bool:
+            tasks = self.api.dag_run(DAG, dag_run_id, order=order).tasks
+            return (task, state) in {(item.task, item.state) for item in tasks}
+
+        self._until(is_reached, limit_s=RUN_LIMIT_S)
+
     def pause(self, dag: str, *, is_paused: bool) -> None:
-        self.api._ask("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
+        self.api.request("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
 
     def next_run(self, dag: str) -> str:
         """Wait until the scheduler has made a run of the DAG, and return its id."""
@@ -100,7 +116,7 @@ class Stack:
         return str(self._runs(dag)[0]["dag_run_id"])
 
     def _runs(self, dag: str) -> list[dict[str, Any]]:
-        return list(self.api._ask("GET", f"/dags/{dag}/dagRuns")["dag_runs"])
+        return list(self.api.request("GET", f"/dags/{dag}/dagRuns")["dag_runs"])
 
     def read(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
@@ -142,15 +158,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (dags / f"{DAG}.py").write_text(source)
     (dags / f"{EVERY_MINUTE}.py").write_text(source.replace("0 3 * * *", "* * * * *").replace(f"{DAG}()", f"{EVERY_MINUTE}()"))
 
+    lineage = tmp_path_factory.mktemp("lineage")
+    openlineage = lineage / "openlineage.yml"
+    openlineage.write_text(f"transport: {{type: file, append: true, log_file_path: {lineage / 'events'}}}\n")
+    changed = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__OPENLINEAGE__CONFIG_PATH": str(openlineage),
+        "AIRFLOW__OPENLINEAGE__SPARK_INJECT_PARENT_JOB_INFO": "True",
+    }
     patch = pytest.MonkeyPatch()
     settings = airflow.settings
-    patch.setattr(airflow, "settings", lambda *a, **k: {**settings(*a, **k), "AIRFLOW__CORE__DAGS_FOLDER": str(dags)})
+    patch.setattr(airflow, "settings", lambda stack: settings(stack) | changed)
     environment = dict(os.environ)
     try:
-        with services.session(Places(REPO / ".fruits" / "cache", state)) as running:
+        with services.session(Services.load(state)) as running:
             os.environ.update(running.env)
             boto3.setup_default_session()  # the one of earlier tests keeps their keys
-            yield Stack(running)
+            yield Stack(running, lineage=lineage / "events")
     finally:
         os.environ.clear()
         os.environ.update(environment)
@@ -160,10 +184,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    """Photos by variety, at least 75 of each: the real ones where they are, else drawn ones."""
+    """Photos by variety, at least 75 of each: the real ones if present, else synthetic ones."""
     root = REAL_PHOTOS
     if not root.is_dir():
-        root = tmp_path_factory.mktemp("drawn")
+        root = tmp_path_factory.mktemp("synthetic")
         draw(root)
     return {folder.name: sorted(folder.glob("*.jpg")) for folder in sorted(root.iterdir()) if folder.is_dir()}
 

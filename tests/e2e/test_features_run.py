@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from fruits_contract import columns, layout
-from tests.e2e.embedded_stack import EVERY_MINUTE, REAL_PHOTOS, Ended, Stack, arrange
+from tests.e2e.embedded_stack import DAG, EVERY_MINUTE, REAL_PHOTOS, Ended, Stack, arrange
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
@@ -112,7 +112,7 @@ def with_broken(folder: Path, photos: dict[str, list[Path]], *, count: int) -> P
     """400 readable photos, and `count` broken ones of several kinds spread over the varieties."""
     per_variety = -(-400 // len(photos))
     flat = [(name, file) for name, files in photos.items() for file in files[:per_variety]][:400]
-    arrange(folder, {name: [file for of, file in flat if of == name] for name in photos})
+    arrange(folder, {name: [file for variety, file in flat if variety == name] for name in photos})
     whole = flat[0][1].read_bytes()
     kinds = [*BROKEN, whole[: len(whole) // 2]]
     for number in range(count):
@@ -197,6 +197,19 @@ def test_a_release_that_is_not_there_is_named_before_a_cluster_starts(stack, fir
     assert len(stack.clusters()) == clusters
 
 
+def test_a_run_marked_as_failed_ends_as_failed_without_cluster_and_publication(stack, first):
+    before = stack.published()
+    dag_run_id = stack.api.trigger(DAG, {"drop": "first", "mode": "fit"})
+    stack.wait_for_task(dag_run_id, "fit_pca", "deferred")
+    stack.api.request("PATCH", f"/dags/{DAG}/dagRuns/{dag_run_id}", {"state": "failed"})
+    ended = stack.wait(DAG, dag_run_id)
+    assert ended.state == "failed"
+    assert ended.tasks["publish"] == "skipped"
+    assert ended.tasks["fail_if_aborted"] == "failed"
+    assert stack.cluster_of(ended)["Status"]["State"] == "TERMINATED"
+    assert stack.published() == before
+
+
 def test_a_refit_projects_all_retained_photos_anew(stack, first):
     photos = stack.table(layout.FEATURES_TABLE).rows("path").num_rows
     refit = stack.run("first", mode="fit", variance=0.5)
@@ -222,6 +235,6 @@ def test_a_scheduled_run_whose_drop_never_comes_is_skipped(stack, first):
         stack.deploy()
     assert dag_run_id.startswith("scheduled__")
     assert ended.state == "success"
-    assert set(ended.tasks.values()) == {"skipped"}
-    assert "has not come in the waiting time" in ended.log("wait_for_drop")
+    assert {task for task, state in ended.tasks.items() if state != "skipped"} == {"fail_if_aborted"}
+    assert "has not arrived in the waiting time" in ended.log("wait_for_drop")
     assert len(stack.clusters()) == clusters

@@ -7,9 +7,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
 
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, MODES
+from local import AIRFLOW_USER
 from local.client.airflow_api import AirflowRefused
 from tests.e2e.embedded_stack import DAG, Stack, arrange
 
@@ -49,13 +50,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def page(browser: Browser, stack: Stack) -> Page:
     """A page of somebody who has logged in through Airflow's own form."""
-    context = browser.new_context(base_url=stack.services.airflow_url, viewport={"width": 1280, "height": 1000})
+    context = browser.new_context(base_url=stack.services.url("airflow"), viewport={"width": 1280, "height": 1000})
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     page = context.new_page()
     page.goto(f"/dags/{DAG}")
-    page.get_by_label("Username").fill(stack.services.airflow_user)
-    page.get_by_label("Password").fill(stack.services.airflow_password)
+    page.get_by_label("Username").fill(AIRFLOW_USER)
+    page.get_by_label("Password").fill(stack.services.secrets.airflow_password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Trigger Dag")).to_be_visible()
     return page
@@ -82,10 +83,13 @@ def box(form: Locator, name: str) -> Locator:
 
 def press_trigger(form: Locator) -> tuple[int, dict]:
     """Submit the form; return the status and the body of the API's answer."""
-    is_answer = lambda answer: answer.request.method == "POST" and answer.url.endswith(f"/dags/{DAG}/dagRuns")  # noqa: E731
-    with form.page.expect_response(is_answer) as answer:
+
+    def is_response(response: Response) -> bool:
+        return response.request.method == "POST" and response.url.endswith(f"/dags/{DAG}/dagRuns")
+
+    with form.page.expect_response(is_response) as response:
         form.get_by_role("button", name="Trigger", exact=True).click()
-    return answer.value.status, answer.value.json()
+    return response.value.status, response.value.json()
 
 
 def manual_runs(stack: Stack) -> set[str]:
@@ -140,9 +144,9 @@ def test_a_run_started_from_the_form_becomes_a_success(stack: Stack, form, page,
     ended = stack.wait(DAG, run_id)
 
     assert ended.state == "success"
-    run = stack.api._ask("GET", f"/dags/{DAG}/dagRuns/{run_id}")
+    run = stack.api.request("GET", f"/dags/{DAG}/dagRuns/{run_id}")
     assert run["conf"] == {spec.name: spec.default for spec in FEATURES_PIPELINE.trigger} | {"drop": DROP}
-    assert run["triggering_user_name"] == stack.services.airflow_user
+    assert run["triggering_user_name"] == AIRFLOW_USER
     assert ended.manifest("featurize")["rows_in"] == PHOTOS_PER_VARIETY * len(photos)
     page.goto(f"/dags/{DAG}/runs/{quote(run_id)}")
     expect(page.get_by_role("heading", name=run_id)).to_be_visible()

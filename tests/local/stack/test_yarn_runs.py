@@ -7,10 +7,11 @@ import psutil
 import pytest
 
 from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, FeaturesRunParams
-from local.stack import ports, supervision
-from tests.local.stack.yarn_stack import EXECUTOR, PER_VARIETY, VARIETIES, Stack, command_line, script_step, stack
+from local.stack import ports
+from local.stack.supervision import Supervisor
+from tests.local.stack.yarn_stack import EXECUTOR, PER_VARIETY, VARIETIES, YarnStack, command_line, script_step, yarn_stack
 
-__all__ = ["stack"]
+__all__ = ["yarn_stack"]
 
 pytestmark = pytest.mark.slow
 
@@ -19,32 +20,32 @@ pytestmark = pytest.mark.slow
 class Ran:
     """A run on YARN and the same run in one process."""
 
-    stack: Stack
+    stack: YarnStack
     on_yarn: FeaturesRunParams
     in_one: FeaturesRunParams
     events: str
 
 
 @pytest.fixture(scope="module")
-def ran(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(yarn_stack: YarnStack, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     from fruits_airflow.emr.steps import step
 
     events = tmp_path_factory.mktemp("events")
-    on_yarn, cluster = stack.plan("on-yarn")
-    in_one, _ = stack.plan("in-one")
+    on_yarn, cluster = yarn_stack.plan("on-yarn")
+    in_one, _ = yarn_stack.plan("in-one")
     record_events = {"spark_eventLog_enabled": "true", "spark_eventLog_dir": f"file://{events}"}
     started = [
-        stack.start(cluster, step(FEATURIZE, on_yarn), step(FIT_PCA, on_yarn), **record_events),
-        stack.start(cluster, step(FEATURIZE, in_one), step(FIT_PCA, in_one), spark_master="local[*]"),
+        yarn_stack.start(cluster, step(FEATURIZE, on_yarn), step(FIT_PCA, on_yarn), **record_events),
+        yarn_stack.start(cluster, step(FEATURIZE, in_one), step(FIT_PCA, in_one), spark_master="local[*]"),
     ]
     for each in started:
-        stack.wait(each, lambda states: not {"PENDING", "RUNNING"} & set(states))
-        states = [each["Status"]["State"] for each in stack.emr.list_steps(ClusterId=each)["Steps"]]
-        assert states == ["COMPLETED", "COMPLETED"], stack.logs(each)
-    stack.emr.terminate_job_flows(JobFlowIds=started)
+        yarn_stack.wait(each, lambda states: not {"PENDING", "RUNNING"} & set(states))
+        states = [each["Status"]["State"] for each in yarn_stack.emr.list_steps(ClusterId=each)["Steps"]]
+        assert states == ["COMPLETED", "COMPLETED"], yarn_stack.logs(each)
+    yarn_stack.emr.terminate_job_flows(JobFlowIds=started)
     written = [path.read_text() for path in sorted(events.iterdir())]
     assert len(written) == 2, "one application per stage, both on YARN"
-    return Ran(stack, on_yarn, in_one, written[0])
+    return Ran(yarn_stack, on_yarn, in_one, written[0])
 
 
 def test_both_executors_took_part(ran: Ran) -> None:
@@ -76,36 +77,36 @@ def test_everything_listened_on_loopback_only(ran: Ran) -> None:
     assert {address for _, address in seen} == {"127.0.0.1"}, seen
 
 
-def test_a_failing_step_shows_its_traceback_and_where_the_package_came_from(stack: Stack) -> None:
-    _, cluster = stack.plan("fails")
-    failing = stack.start(cluster, script_step(stack, "fails"), spark_executor_instances="1")
-    stack.wait(failing, lambda states: not {"PENDING", "RUNNING"} & set(states))
-    (ended,) = stack.emr.list_steps(ClusterId=failing)["Steps"]
+def test_a_failing_step_shows_its_traceback_and_where_the_package_came_from(yarn_stack: YarnStack) -> None:
+    _, cluster = yarn_stack.plan("fails")
+    failing = yarn_stack.start(cluster, script_step(yarn_stack, "fails"), spark_executor_instances="1")
+    yarn_stack.wait(failing, lambda states: not {"PENDING", "RUNNING"} & set(states))
+    (ended,) = yarn_stack.emr.list_steps(ClusterId=failing)["Steps"]
     assert ended["Status"]["State"] == "FAILED"
     assert ended["Status"]["FailureDetails"]["Reason"] == "spark-submit ended with exit code 1"
-    stdout = (stack.places.emr / failing / "steps" / ended["Id"] / "stdout").read_text()
+    stdout = (yarn_stack.stack.emr / failing / "steps" / ended["Id"] / "stdout").read_text()
     assert "Traceback (most recent call last)" in stdout
     assert "ValueError: no photo, says ./fruits.zip/fruits/__init__.py" in stdout  # below the container's own folder
-    stack.emr.terminate_job_flows(JobFlowIds=[failing])
+    yarn_stack.emr.terminate_job_flows(JobFlowIds=[failing])
 
 
-def test_down_ends_containers_that_run_and_keeps_no_key(stack: Stack) -> None:
+def test_down_ends_containers_that_run_and_keeps_no_key(yarn_stack: YarnStack) -> None:
     """Last of those that share the services, because it ends them."""
-    _, cluster = stack.plan("never-ends")
-    endless = stack.start(cluster, script_step(stack, "never_ends"))
+    _, cluster = yarn_stack.plan("never-ends")
+    endless = yarn_stack.start(cluster, script_step(yarn_stack, "never_ends"))
 
     def containers() -> list[psutil.Process]:
-        return [each for each in supervision.marked(stack.places) if EXECUTOR in command_line(each)]
+        return [each for each in Supervisor(yarn_stack.stack).processes() if EXECUTOR in command_line(each)]
 
-    stack.wait(endless, lambda states: states == ["RUNNING"] and len(containers()) >= 2)
-    before = supervision.marked(stack.places)
-    supervision.stop(stack.places)
-    assert supervision.marked(stack.places) == []
+    yarn_stack.wait(endless, lambda states: states == ["RUNNING"] and len(containers()) >= 2)
+    before = Supervisor(yarn_stack.stack).processes()
+    Supervisor(yarn_stack.stack).stop()
+    assert Supervisor(yarn_stack.stack).processes() == []
     assert {command_line(each) for each in before if each.is_running()} <= {""}  # "" is a zombie that nobody waits for
-    assert [name for name, port in stack.record.ports.items() if not ports.is_free(port)] == []
+    assert [name for name, port in yarn_stack.stack.ports.items() if not ports.is_free(port)] == []
 
-    secret = stack.record.secrets.s3_secret_key
-    assert not [line for line in stack.command_lines if secret in line]
-    for folder in (stack.places.yarn, stack.places.spark_conf, stack.places.emr, stack.places.logs):
+    secret = yarn_stack.stack.secrets.s3_secret_key
+    assert not [line for line in yarn_stack.command_lines if secret in line]
+    for folder in (yarn_stack.stack.yarn, yarn_stack.stack.spark_conf, yarn_stack.stack.emr, yarn_stack.stack.logs):
         held = [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
         assert held == []

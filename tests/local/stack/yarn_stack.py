@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ import pytest
 
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FeaturesRunParams
+from local import REPO
 from local.client import synthetic_photos
 from local.client.upload import upload_drop
-from local.stack import environment, programs, readiness, spark, supervision, yarn
-from local.stack.state import REPO, Places, Record, Secrets
+from local.stack import programs, readiness, spark, yarn
+from local.stack.stack import Secrets, Stack
+from local.stack.supervision import Supervisor
 from release import contents
 from release.extractor import Extractor
 from release.upload import ReleaseCard
@@ -47,28 +49,23 @@ SparkSession.builder.getOrCreate().sparkContext.parallelize([1], 1).foreach(work
 NEVER_ENDS = FAILS.replace("raise ValueError", "__import__('time').sleep(3600)  #")
 
 
-def make_places(folder: Path) -> Places:
-    places = Places(Places.default().cache, folder)
-    places.make()
-    return places
+def make_stack(state: Path, master: str) -> Stack:
+    stack = Stack(state, Secrets.generate(), programs.choose_ports(master), master)
+    stack.make_folders()
+    return stack
 
 
-def make_record(master: str) -> Record:
-    return Record(programs.choose_ports(master), Secrets.generate(), master)
-
-
-def write_configs(places: Places, record: Record) -> None:
-    spark.write_config(places, s3_endpoint=environment.url(record.ports["s3"]))
-    if record.spark == "yarn":
-        yarn.prepare(places, record)
+def write_configs(stack: Stack) -> None:
+    spark.write_config(stack.spark_conf, s3_endpoint=stack.url("s3"))
+    if stack.master == "yarn":
+        yarn.prepare(stack)
 
 
 @dataclass
-class Stack:
+class YarnStack:
     """S3, YARN and EMR, without Airflow, and what was seen of their processes while steps ran."""
 
-    places: Places
-    record: Record
+    stack: Stack
     settings: Any
     s3: Any
     emr: Any
@@ -77,10 +74,12 @@ class Stack:
 
     def plan(self, run: str) -> tuple[FeaturesRunParams, dict[str, Any]]:
         """Plan a run as the DAG does; returns its parameters and its cluster, without bootstrap actions."""
+        from fruits_airflow.bucket import Bucket
         from fruits_airflow.planning import plan_run
 
-        planned = plan_run(self.s3, self.settings, dag_run_id=run, drop="photos", asked={"mode": "fit"})
-        return FeaturesRunParams(**planned["params"]), planned["job_flow"] | {"BootstrapActions": []}
+        bucket = Bucket(Stack.bucket, session=boto3.Session(), client=self.s3)
+        plan = plan_run(bucket, self.settings, dag_run_id=run, drop="photos", requested={"mode": "fit"})
+        return plan.params, plan.job_flow | {"BootstrapActions": []}
 
     def start(self, cluster: dict[str, Any], *steps: dict[str, Any], **spark_defaults: str) -> str:
         more = {
@@ -99,23 +98,23 @@ class Stack:
             time.sleep(2)
 
     def look(self) -> None:
-        for process in supervision.marked(self.places):
+        for process in Supervisor(self.stack).processes():
             self.command_lines.add(line := command_line(process))
             with contextlib.suppress(psutil.Error):
                 found = (each.laddr.ip for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN)
                 self.listening |= {(line, address.removeprefix("::ffff:")) for address in found}
 
     def logs(self, cluster: str) -> str:
-        files = sorted((self.places.emr / cluster / "steps").rglob("std*"))
+        files = sorted((self.stack.emr / cluster / "steps").rglob("std*"))
         return "\n".join(f"{file}:\n{file.read_text(errors='replace')[-3000:]}" for file in files)
 
     def read(self, key: str) -> io.BytesIO:
-        return io.BytesIO(self.s3.get_object(Bucket=environment.BUCKET, Key=key)["Body"].read())
+        return io.BytesIO(self.s3.get_object(Bucket=Stack.bucket, Key=key)["Body"].read())
 
     def features(self, params: FeaturesRunParams) -> dict[str, np.ndarray]:
         """Return each photo's features by its path."""
         prefix = layout.features_part(params.drop, params.run)
-        keys = [each["Key"] for each in self.s3.list_objects_v2(Bucket=environment.BUCKET, Prefix=prefix)["Contents"]]
+        keys = [each["Key"] for each in self.s3.list_objects_v2(Bucket=Stack.bucket, Prefix=prefix)["Contents"]]
         table = pa.concat_tables(pq.ParquetFile(self.read(key)).read() for key in keys if key.endswith(".parquet"))
         values = table["features"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
         return dict(zip(table["path"].to_pylist(), values, strict=True))
@@ -126,37 +125,33 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Iterator[Stack]:
-    places, record = make_places(tmp_path_factory.mktemp("yarn") / "state"), make_record("yarn")
+def yarn_stack(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Iterator[YarnStack]:
+    stack = make_stack(tmp_path_factory.mktemp("yarn") / "state", "yarn")
     try:
-        spark.fetch_jars(places)
-        spark.fetch_jars(places, "yarn")
+        spark.fetch_jars()
+        spark.fetch_jars("yarn")
     except spark.JarsUnobtainable as error:
         pytest.skip(f"the jars of YARN cannot be fetched here: {error}")
     os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))  # made by importing it
     from fruits_airflow.settings import Settings
 
-    write_configs(places, record)
-    table = [program for program in programs.table(places, record) if program.group != "airflow"]
-    answering = Record({name: port for name, port in record.ports.items() if name != "airflow"}, record.secrets, "yarn")
+    write_configs(stack)
+    table = [program for program in programs.table(stack) if program.group != "airflow"]
+    without_airflow = replace(stack, ports={name: port for name, port in stack.ports.items() if name != "airflow"})
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.client(places, record).items():
+        for name, value in stack.env.items():
             patch.setenv(name, value)
         try:
-            supervision.start(places, table, environment.services(places, record))
-            for program in table:
-                supervision.start_group(places, program.group)
-            readiness.wait(places, answering)
+            Supervisor(stack).start(programs.supervisord_config(stack, table), stack.services_env)
+            readiness.wait(without_airflow)
             session = boto3.Session()
             s3 = session.client("s3")
             release = publish(s3, extractor)
-            upload_drop(few_photos(tmp_path_factory), bucket=environment.BUCKET, drop="photos")
-            settings = Settings(
-                bucket=environment.BUCKET, region=environment.REGION, release=release, node_python=str(Path(sys.prefix))
-            )
-            yield Stack(places, record, settings, s3, session.client("emr"))
+            upload_drop(few_photos(tmp_path_factory), bucket=Stack.bucket, drop="photos")
+            settings = Settings(bucket=Stack.bucket, region=Stack.region, release=release, node_python=str(Path(sys.prefix)))
+            yield YarnStack(stack, settings, s3, session.client("emr"))
         finally:
-            supervision.stop(places)
+            Supervisor(stack).stop()
 
 
 def publish(s3: Any, extractor: Extractor) -> str:
@@ -170,15 +165,15 @@ def publish(s3: Any, extractor: Extractor) -> str:
         "code/never_ends.py": NEVER_ENDS.encode(),
     }
     for key, content in files.items():
-        s3.put_object(Bucket=environment.BUCKET, Key=key, Body=content)
+        s3.put_object(Bucket=Stack.bucket, Key=key, Body=content)
     return release.release
 
 
 def few_photos(factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with some dozens of photos: real ones where they are, drawn ones otherwise."""
+    """Return a folder with some dozens of photos: real ones if present, synthetic ones otherwise."""
     source, folder = REAL_PHOTOS, factory.mktemp("photos")
     if not source.is_dir():
-        source = factory.mktemp("drawn")
+        source = factory.mktemp("synthetic")
         synthetic_photos.draw(source, per_variety=PER_VARIETY)
     for variety in islice(sorted(path for path in source.iterdir() if path.is_dir()), VARIETIES):
         (folder / variety.name).mkdir()
@@ -193,7 +188,7 @@ def command_line(process: psutil.Process) -> str:
     return ""
 
 
-def script_step(stack: Stack, name: str) -> dict[str, Any]:
+def script_step(stack: YarnStack, name: str) -> dict[str, Any]:
     package = layout.uri(stack.settings.bucket, layout.package_zip(stack.settings.release))
     line = [
         "spark-submit",
