@@ -74,7 +74,7 @@ def parameters() -> str:
             ((f"`{spec.name}`", _type(spec), _code(spec.default), _bounds(spec), spec.description) for spec in trigger),
         ),
         "## Of a stage",
-        "What `plan_batch` passes to every stage of a run, as arguments of its EMR step: `--bucket my-fruits --run …`.",
+        "What `plan_batch` passes to every stage of a run, as arguments of its EMR step: `--bucket=my-fruits --run=…`.",
         _table(
             ("argument", "type", "meaning"),
             ((f"`--{item.name.replace('_', '-')}`", _annotation(item), meaning[item.name]) for item in fields(FeaturesRunParams)),
