@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from benchmarks.commands import CannotMeasure
+from benchmarks.embedded_services import ERRORS
 from benchmarks.results import REPO, Results, machine, to_markdown
 from local import interrupts
-from local.client.upload import CannotUpload
 from local.console import say
 
 OUT = REPO / "out" / "bench"
@@ -62,7 +62,7 @@ def main(name: str, arguments: argparse.Namespace, measure: Callable[[argparse.N
     except KeyboardInterrupt:
         say("Interrupted")
         return 130
-    except (CannotMeasure, CannotUpload, OSError) as error:
+    except (CannotMeasure, OSError, *ERRORS) as error:
         say(str(error))
         return 1
     content = results.to_json(name, machine=before, seconds=time.monotonic() - began)

@@ -11,14 +11,21 @@ import obstore
 import tenacity
 from obstore.store import S3Store
 
-from local.client.airflow_api import AirflowApi
+from local.client.airflow_api import AirflowApi, AirflowRefused
+from local.client.upload import CannotUpload
 from local.deploy import deploy
-from local.stack import programs, readiness, services, spark
+from local.stack import StackError, programs, readiness, services, spark
 from local.stack.stack import Secrets, Stack
 from local.stack.supervision import Supervisor
+from release.contents import MissingSource
+from release.extractor import BadExport
+from release.weights import WrongWeights
+from release.wheelhouse import WheelsMissing
 
 BUCKET = Stack.bucket
 SPARK_HOME = spark.spark_home()
+# what can go wrong at the start of the services and while the code is uploaded; their messages say what to do
+ERRORS = (StackError, AirflowRefused, BadExport, CannotUpload, MissingSource, WheelsMissing, WrongWeights)
 
 
 @contextmanager

@@ -142,7 +142,7 @@ class Fits:
         expected = expected * np.sign(np.sum(expected * components, axis=1))[:, None]
         return {
             "components": len(components),
-            "max_ratio_error": float(np.abs(self.pca.spectrum - ratios).max()),
+            "max_ratio_error": float(np.abs(self.pca.spectrum[: len(ratios)] - ratios).max()),
             "max_component_error": float(np.abs(components - expected).max()),
             "mllib_max_ratio_error": float(np.abs(self.mllib_ratios - ratios[: len(self.mllib_ratios)]).max()),
         }

@@ -68,7 +68,7 @@ def parameters() -> str:
         "The fields of each DAG's trigger form, all optional. `make run` accepts those of `fruits_features` as JSON in `PARAMS`.",
         *(part for pipeline in pipelines.PIPELINES for part in (f"### `{pipeline.dag_id}`", _trigger_form(pipeline))),
         "## Of a stage",
-        "What `plan_batch` passes to every stage of a run, as arguments of its EMR step: `--bucket my-fruits --run …`.",
+        "What `plan_batch` passes to every stage of a run, as arguments of its EMR step: `--bucket=my-fruits --run=…`.",
         *(part for pipeline in pipelines.PIPELINES for part in (f"### Stages of `{pipeline.dag_id}`", _run_params(pipeline))),
         "## Of a deployment",
         f"The Airflow Variable `{settings.VARIABLE}`, a JSON object. `make run` and `make compose-up` write it; on AWS you "
@@ -112,7 +112,7 @@ def bucket() -> str:
     for heading, names in BUCKET.items():
         rows = [(f"`{_key(functions[name])}`", _of_key(functions[name])) for name in names]
         if heading == "Models":
-            rows.append((f"`{layout.CURRENT_MODELS}`", "which models are current; rewritten last, under If-Match"))
+            rows.append((f"`{layout.CURRENT_MODELS}`", "which models are current; rewritten under If-Match"))
         parts += [f"## {heading}", _table(("key", "what it is"), rows)]
     parts += ["## Tables, as they are read", "Delta Lake. [Why](decisions/0005-delta-tables-committed-by-publish.md)."]
     for table, (names_and_types, partitions) in columns.TABLES.items():

@@ -18,7 +18,7 @@ from fruits import engine_trial
 from fruits.engine_trial import Trial
 from fruits.engines import FEATURE_COUNT, Engine, engine_name, open_engine
 from fruits.errors import UnreadableImage
-from fruits.photo_list import Part, Photo, read_photos
+from fruits.photo_list import Part, Photo, read_photos, sample_photos
 from fruits.photo_reader import read_ahead, read_photo
 from fruits.storage import Storage
 from fruits.vision import SIZE_PX, decode
@@ -61,20 +61,21 @@ class FeaturizedPart:
 
 
 def choose_engine(
-    context: SparkContext, sample: Callable[[], list[Photo]], *, bucket: str, extractor: BroadcastExtractor
+    context: SparkContext, storage: Storage, batch: str, *, photos: int, extractor: BroadcastExtractor
 ) -> EngineChoice:
-    """Return the requested engine; for `auto`, the fastest by a trial on photos of the batch, on a worker.
+    """Return the requested engine; for `auto`, the fastest by a trial on some of the `photos` of the list `batch`, on a worker.
 
     One worker decides for all, so that a run's features come from one engine even where the nodes' CPUs differ.
     """
     if extractor.engine != "auto":
         return EngineChoice(extractor, engine_name(extractor.engine), "requested", ())
-    photos = sample()
+    bucket = storage.bucket
+    sample = sample_photos(storage, batch, total=photos, count=engine_trial.SAMPLE_PHOTOS)
 
     def on_worker(_: Any) -> list[Trial]:
         store = Storage(bucket).store
         images = []
-        for photo in photos:
+        for photo in sample:
             with contextlib.suppress(UnreadableImage):
                 images.append(decode(read_photo(store, photo)[0])[0])
         return engine_trial.try_engines(

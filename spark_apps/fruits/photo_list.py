@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -70,3 +70,10 @@ def read_photos(storage: Storage, key: str, *, start: int, stop: int) -> Iterato
             wanted = batch.slice(max(start - row, 0), max(stop - max(row, start), 0))
             yield from wanted.to_pylist()
             row += len(batch)
+
+
+def sample_photos(storage: Storage, key: str, *, total: int, count: int) -> list[Photo]:
+    """Return up to `count` of the `total` photos of the list at `key`, evenly spaced."""
+    step = max(1, total // count)
+    spaced = islice(read_photos(storage, key, start=0, stop=total), 0, count * step, step)
+    return list(spaced)

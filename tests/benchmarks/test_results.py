@@ -6,6 +6,7 @@ import pytest
 from benchmarks import command_line
 from benchmarks.results import Results, flatten, machine, to_markdown
 from benchmarks.rounds import Rounds
+from local.stack import StackError
 
 RESULTS = Results(
     Rounds({"30 ms": {"images/s": [80.0, 82.0, 81.0]}}, failed={"ray": "exit code 1, ImportError"}),
@@ -60,7 +61,9 @@ def test_results_without_a_ratio_are_not_kept(measured):
     assert measured(lambda arguments: Results(RESULTS.rounds, ratios={}, settings={})) == (1, ["out/latency.json"])
 
 
-@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (OSError("the disk is full"), 1)])
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (OSError("the disk is full"), 1), (StackError("S3 did not answer"), 1)]
+)
 def test_a_failed_measurement_writes_nothing(error, code, measured, capsys):
     def measure(arguments):
         raise error

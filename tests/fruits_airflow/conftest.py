@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 
 HOME = tempfile.mkdtemp(prefix="fruits-airflow-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
@@ -22,6 +23,7 @@ from mypy_boto3_s3 import S3Client  # noqa: E402
 from fruits_airflow.bucket import Bucket  # noqa: E402
 from fruits_airflow.settings import Settings  # noqa: E402
 from fruits_contract.features_pipeline import FeaturesRunParams  # noqa: E402
+from tests.fixtures import published_run  # noqa: E402
 
 
 @pytest.fixture
@@ -33,6 +35,13 @@ def bucket(s3: S3Client, bucket: str) -> Bucket:
 @pytest.fixture
 def settings() -> Settings:
     return Settings(bucket="photos", region="eu-north-1", release="v1", subnets=("subnet-1", "subnet-2"))
+
+
+@pytest.fixture
+def deployment(settings: Settings, bucket: Bucket) -> Settings:
+    """Settings for the S3 server's bucket, in which release v1 exists."""
+    published_run.add_release(bucket, settings.release)
+    return replace(settings, bucket=bucket.name)
 
 
 @pytest.fixture

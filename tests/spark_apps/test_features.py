@@ -5,16 +5,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pyspark import SparkContext
 
 from fruits import features
 from fruits.errors import UnreadableImage
-from fruits.features import features_of
+from fruits.features import BroadcastExtractor, EngineChoice, choose_engine, features_of
 from fruits.photo_reader import AHEAD_PHOTOS
+from fruits.storage import Storage
 from fruits_contract import columns
+from release.extractor import Extractor
 
 DIGEST = "e" * 64
 BATCH_IMAGES = 8
@@ -188,3 +192,26 @@ def test_rows_that_were_handed_on_are_not_overwritten(monkeypatch: pytest.Monkey
     before = first.to_pylist()
     list(batches)
     assert first.to_pylist() == before
+
+
+@pytest.mark.slow
+@pytest.mark.spark4
+def test_auto_tries_the_engines_on_photos_of_the_batch(context: SparkContext, storage: Storage, extractor: Extractor) -> None:
+    photos = [photo(number) for number in range(40)]
+    for row in photos[1:]:  # the first one was deleted in the meantime
+        storage.write(row["path"], read(row)[0])
+    schema = columns.arrow_schema(columns.BATCH)
+    storage.write_parquet("runs/auto/batch.parquet", pa.Table.from_pylist(photos, schema=schema).to_batches(), schema)
+    model = context.broadcast(extractor.path().read_bytes())
+
+    def choose(engine: str) -> EngineChoice:
+        requested = BroadcastExtractor(extractor.digest, model, engine)
+        return choose_engine(context, storage, "runs/auto/batch.parquet", photos=40, extractor=requested)
+
+    choice = choose("auto")
+    assert choice.extractor.engine in ("litert", "openvino")
+    assert choice.name.startswith(f"{choice.extractor.engine}-")
+    assert [trial.engine for trial in choice.trials] == ["litert", "openvino"]
+    assert all(trial.min_cosine >= 0.999 and trial.images_per_second > 0 for trial in choice.trials), choice.trials
+    assert choice.as_figures()["trials"][0]["refused"] == ""
+    assert (choose("litert").why, choose("litert").trials) == ("requested", ())

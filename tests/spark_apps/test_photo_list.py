@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
 from fruits import photo_list
-from fruits.photo_list import BYTES_LIKE_A_PHOTO, FULL_TASK, read_photos, split_into_parts, tasks_for
+from fruits.photo_list import BYTES_LIKE_A_PHOTO, FULL_TASK, read_photos, sample_photos, split_into_parts, tasks_for
 from fruits.storage import Storage
 
 
@@ -54,6 +54,14 @@ def test_a_part_reads_its_rows(rows: int, group: int, data: st.DataObject) -> No
         patch.setattr(photo_list, "ROWS_READ", 7)
         read = list(read_photos(InMemory(rows, group=group), "list", start=start, stop=stop))
     assert [row["size_bytes"] for row in read] == list(range(start, stop))
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"), [(1, [0]), (5, [0, 1, 2, 3, 4]), (12, [0, 2, 4, 6, 8]), (99, [0, 19, 38, 57, 76])]
+)
+def test_a_sample_is_evenly_spaced(total: int, expected: list[int]) -> None:
+    sample = sample_photos(InMemory(total, group=7), "list", total=total, count=5)
+    assert [photo["size_bytes"] for photo in sample] == expected
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_work_grows_with_photos_and_with_bytes() -> None:
 
 
 def test_every_engine_has_a_speed() -> None:
-    assert set(ENGINES) - {"openvino-bfloat16"} == set(PHOTOS_PER_S_AND_VCPU)
+    assert set(ENGINES) == set(PHOTOS_PER_S_AND_VCPU)
     assert all(speed > 0 for speed in PHOTOS_PER_S_AND_VCPU.values())
 
 
