@@ -25,11 +25,11 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r /requirements.txt
 
-# Exports the extractor with TensorFlow and fetches the nodes' wheels; only what it makes goes into an image.
+# Exports the extractor with TensorFlow and downloads the nodes' wheels; only the results go into an image.
 FROM ${PYTHON_IMAGE} AS release-parts
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/fruits:/opt/fruits/plugins SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 COPY local/compose/requirements/extractor.txt /requirements.txt
-# backports-strenum says it needs Python < 3.11, ai-edge-litert asks for it all the same; it works
+# ai-edge-litert requires backports-strenum, which declares Python < 3.11 but works
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps --ignore-requires-python -r /requirements.txt
@@ -56,7 +56,7 @@ COPY local local
 
 FROM base AS emr
 COPY --from=emr-packages /opt/venv /opt/venv
-# S3A for Spark 3.5: the files that local/stack/spark_templates/jars-spark35.sha256 names, held to it by a test
+# S3A for Spark 3.5: the files of local/stack/spark_templates/jars-spark35.sha256; a test compares the two
 ADD --chmod=644 --checksum=sha256:06fed99f929c389e168278c1b111aaf1afb270d07202fbbce92e73d1e4279678 https://repo1.maven.org/maven2/com/amazonaws/aws-java-sdk-core/1.12.262/aws-java-sdk-core-1.12.262.jar .fruits/cache/jars/spark35/
 ADD --chmod=644 --checksum=sha256:7af4ba06d0d9b3c2ab435089caecd0567810d203aa285f7aa72861f1964d442e https://repo1.maven.org/maven2/com/amazonaws/aws-java-sdk-dynamodb/1.12.262/aws-java-sdk-dynamodb-1.12.262.jar .fruits/cache/jars/spark35/
 ADD --chmod=644 --checksum=sha256:a0cb7580178bc0d4d3558295a5bb890008478da8a6b3241989c71238b0ed3be5 https://repo1.maven.org/maven2/com/amazonaws/aws-java-sdk-s3/1.12.262/aws-java-sdk-s3-1.12.262.jar .fruits/cache/jars/spark35/

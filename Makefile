@@ -84,7 +84,7 @@ test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a
 
 docs: .venv-dev ## Write the docs that follow from the code, and docs/performance.md from the kept figures
 	@$(PYTHON) docs/generate.py
-	@$(PYTHON) -m benchmarks.report
+	@$(PYTHON) -m benchmarks.performance_page
 
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
@@ -115,21 +115,21 @@ clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
 	rm -rf .venv .venv-spark4 .venv-peers .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; nothing else should run meanwhile)
+##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
 .PHONY: bench-featurize bench-pca bench-latency bench-scale bench-dag
-bench-featurize: .venv-run .venv-peers ## Featurize against notebook, Ray Data, Daft and the engine's limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
+bench-featurize: .venv-run .venv-peers ## Featurize against the notebook, Ray Data, Daft and the engine limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
 	@$(BENCH)featurize $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $${ENGINES:+--engines "$$ENGINES"} $(BENCH_OPTIONS)
 
-bench-pca: .venv-run ## The PCA's fit against MLlib's, and against NumPy's SVD
+bench-pca: .venv-run ## The PCA's fit against MLlib's, and its precision against NumPy's SVD
 	@$(BENCH)pca $(BENCH_OPTIONS)
 
-bench-latency: .venv-run ## Featurize with each GET held back by 30 ms: IMAGES=folder PHOTOS=4320
+bench-latency: .venv-run ## Featurize with each GET delayed by 30 ms: IMAGES=folder PHOTOS=4320
 	@$(BENCH)latency $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $(BENCH_OPTIONS)
 
 bench-scale: .venv-run ## Time and memory from 1,000 to 50,000 photos: IMAGES=folder
 	@$(BENCH)scale $(BENCH_IMAGES) $(BENCH_OPTIONS)
 
-bench-dag: .venv-run ## What Airflow adds to a run, and how long DAG files take to parse
+bench-dag: .venv-run ## Airflow's share of a run, and the parse time of DAG files
 	@$(BENCH)dag $(BENCH_OPTIONS)
 
 BENCH = $(PYTHON) -m benchmarks.

@@ -1,1 +1,1 @@
-"""Every performance figure that the docs state, one command each (`make bench-...`). Nothing imports it."""
+"""The measurements behind docs/performance.md, one command each (`make bench-...`)."""

@@ -1,7 +1,6 @@
 """The cost section of docs/performance.md: what a million photos cost, by the model in `fruits_airflow.emr.cost`."""
 
-from collections.abc import Iterable, Sequence
-
+from benchmarks.results import markdown_table
 from fruits_airflow.emr.cost import (
     BOOTSTRAP_S,
     CLUSTER_END_S,
@@ -107,9 +106,3 @@ def _row(photos: int, photo_bytes: int) -> list[str]:
     spot_usd, on_demand_usd = size.usd(work, spot=True), size.usd(work, spot=False)
     prices = [f"{spot_usd:.3f}", f"{on_demand_usd:.3f}", f"{work.s3_usd:.3f}", f"{spot_usd / photos * 1e6:.2f}"]
     return [f"{photos:,}", f"{photo_bytes:,}", str(size.nodes), minutes, *prices]
-
-
-def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in GitHub's Markdown."""
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)

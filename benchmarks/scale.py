@@ -2,88 +2,65 @@
 
 import argparse
 import shutil
-import statistics
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
-from benchmarks import rig
-from benchmarks.measuring import Outcome, Samples, add_counts, add_images, alternate, main, parser
-from benchmarks.memory import ALL, KINDS, Peaks
-from benchmarks.rig import CORES, CannotMeasure, Code, Photo, Rig
-from local.stack import spark
+from benchmarks import command_line
+from benchmarks.commands import CannotMeasure
+from benchmarks.embedded_services import SPARK_HOME, s3_only
+from benchmarks.featurize_step import PhotoRow, run_step, upload_code, upload_photos
+from benchmarks.memory import TOTAL, sampled_peaks
+from benchmarks.results import CORES, Results
+from benchmarks.rounds import Samples, alternate
+from fruits_contract.features_pipeline import FeaturesRunParams
 
 SIZES = "1000,5000,20000,50000"
 SMALL, LARGE = 5_000, 50_000
-# A Spark of one machine whose executor is a process of its own, as on a cluster; local[*] has it inside the driver.
-CLUSTER = {"spark.master": f"local-cluster[1,{CORES},4096]", "spark.executor.cores": str(CORES)}
+# Spark on one machine with the executor in its own process, as on a cluster; with local[*] it is part of the driver.
+LOCAL_CLUSTER = {"spark.master": f"local-cluster[1,{CORES},4096]", "spark.executor.cores": str(CORES)}
+SECONDS, MEMORY = "seconds per image", f"memory, {TOTAL} (MB)"
 
 
-def measure(arguments: argparse.Namespace) -> Outcome:
-    """Run the stage on more and more of the same photos."""
-    sizes = sorted(int(word) for word in arguments.sizes.split(","))
+def measure(arguments: argparse.Namespace) -> Results:
+    """Run the step on more and more of the same photos."""
+    sizes: list[int] = arguments.sizes
     if len(sizes) < 2:
-        raise CannotMeasure("a growth needs two sizes: give SIZES=1000,5000 or more")
-    with rig.open_rig() as opened, _folder_of_workers():
-        photos = rig.upload(opened, arguments.images, count=sizes[-1])
-        code = rig.publish(opened)
-        runs = {size: partial(_featurize, opened, code, photos[:size], arguments.engine) for size in sizes}
-        # large sizes take minutes and vary little: each runs once, and more often only while that costs no more photos
-        rounds = {size: max(1, min(arguments.repetitions, arguments.photos_per_size // size)) for size in sizes}
-        figures = None
-        for number in range(max(rounds.values())):
-            due = {f"{size:,} photos": runs[size] for size in sizes if number < rounds[size]}
-            figures = alternate(due, repetitions=1, figures=figures)
-    assert figures is not None
-    medians = {
-        size: {what: statistics.median(values) for what, values in figures.samples[f"{size:,} photos"].items()} for size in sizes
-    }
-    small, large = (size if size in sizes else other for size, other in ((SMALL, sizes[0]), (LARGE, sizes[-1])))
-    growth = {what: medians[large][what] / medians[small][what] for what in medians[small] if medians[small][what]}
-    return Outcome(
-        figures=figures,
-        ratios={"time_growth": growth["seconds per image"], "memory_growth": growth[f"memory, {ALL}"]},
-        units={"seconds per image": "s", **{f"memory, {kind}": "MB" for kind in (*KINDS, ALL)}, "files": ""},
-        settings={
-            "sizes": {str(size): rounds[size] for size in sizes},
-            "growth": f"{large:,} photos over {small:,}",
-            "engine": arguments.engine,
-            "spark": CLUSTER,
-        },
+        raise CannotMeasure("growth needs two sizes, e.g. OPTIONS='--sizes 1000,5000'")
+    try:
+        with s3_only():
+            photos = upload_photos(arguments.images, count=sizes[-1])
+            code = upload_code()
+            contenders = {_name(size): partial(_run, code, photos[:size]) for size in sizes}
+            rounds = alternate(contenders, repetitions=arguments.repetitions)
+    finally:
+        shutil.rmtree(SPARK_HOME / "work", ignore_errors=True)  # local-cluster's workers leave their files there
+    small = _name(SMALL if SMALL in sizes else sizes[0])
+    large = _name(LARGE if LARGE in sizes else sizes[-1])
+    quantities = [quantity for quantity in rounds.samples[small] if rounds.median(small, quantity)]
+    growth = {quantity: rounds.median(large, quantity) / rounds.median(small, quantity) for quantity in quantities}
+    return Results(
+        rounds,
+        ratios={"time_growth": growth[SECONDS], "memory_growth": growth[MEMORY]},
+        settings={"growth": f"{large} over {small}", "spark": LOCAL_CLUSTER},
         checks={"growth of each": growth},
     )
 
 
-@contextmanager
-def _folder_of_workers() -> Iterator[None]:
-    """Delete what local-cluster leaves beside Spark itself: its workers know no other place."""
-    try:
-        yield
-    finally:
-        shutil.rmtree(spark.spark_home() / "work", ignore_errors=True)
+def _name(size: int) -> str:
+    return f"{size:,} photos"
 
 
-def _featurize(opened: Rig, code: Code, photos: list[Photo], engine: str) -> Samples:
-    peaks = Peaks()
-    done = rig.featurize(opened, code, photos, run="scale", engine=engine, conf=CLUSTER, watch=peaks.watch)
-    rig.delete(opened, done.folder)
+def _run(code: FeaturesRunParams, photos: list[PhotoRow]) -> Samples:
+    with sampled_peaks() as peaks:
+        done = run_step(code, photos, run="scale", conf=LOCAL_CLUSTER)
     return {
-        "seconds per image": done.manifest.seconds / len(photos),
-        **{f"memory, {kind}": value for kind, value in peaks.mb.items()},
+        SECONDS: done.manifest.seconds / len(photos),
+        **{f"memory, {kind} (MB)": peak_mb for kind, peak_mb in peaks.items()},
         "files": float(len(done.manifest.files)),
     }
 
 
-def arguments() -> argparse.ArgumentParser:
-    """Return the parser of this benchmark."""
-    made = parser("scale", __doc__)
-    add_images(made)
-    add_counts(made, photos_per_size=(25_000, "photos that the rounds of one size have together at most, a first round aside"))
-    made.add_argument("--sizes", default=SIZES, metavar="N,N", help="photos (default: %(default)s)")
-    made.add_argument("--engine", default="litert", metavar="NAME", help="default: %(default)s")
-    return made
-
-
 if __name__ == "__main__":
-    sys.exit(main("scale", arguments().parse_args(), measure))
+    parser = command_line.parser("scale", __doc__, images=True, repetitions=1)
+    parser.add_argument("--sizes", type=command_line.sizes, default=SIZES, metavar="N,N", help="photos (default: %(default)s)")
+    sys.exit(command_line.main("scale", parser.parse_args(), measure))

@@ -1,7 +1,7 @@
-"""Writes the docs that follow from the code: parameters, stages, the bucket, the DAGs.
+"""Generates the docs that follow from the code: parameters, stages, the bucket, the DAGs.
 
-Run as `make docs`, or `python docs/generate.py --out DIR` to compare. It must not hold facts of its own: they are in the
-contract, in the settings and in the DAG files.
+Run as `make docs`, or `python docs/generate.py --out DIR` to compare. The facts are in the contract, the settings and the DAG
+files; only headings and connecting text are here.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BUCKET = {
     "Tables, while a run writes them": ("features_drop", "features_part", "rejects_part", "projected_part"),
     "Logs": ("logs_uri", "step_log"),
 }
-# Functions of `layout` that name no key.
+# Functions of `layout` that return no key.
 NO_KEY = {"check_name", "run_name", "uri", "variety_of", "partition_values"}
 JSON_TYPES: dict[Any, str] = {
     str: "string",
@@ -68,31 +68,32 @@ def parameters() -> str:
     return _page(
         "Parameters",
         "## Of a run",
-        "What the trigger form of `fruits_features` asks, and what `PARAMS` of `make run` takes as JSON. All are optional.",
+        "The fields of the trigger form of `fruits_features`; `make run` accepts them as JSON in `PARAMS`. All are optional.",
         _table(
             ("name", "type", "default", "bounds", "meaning"),
             ((f"`{spec.name}`", _type(spec), _code(spec.default), _bounds(spec), spec.description) for spec in trigger),
         ),
         "## Of a stage",
-        "What `plan_batch` gives every stage of a run, as the arguments of its EMR step: `--bucket my-fruits --run …`.",
+        "What `plan_batch` passes to every stage of a run, as arguments of its EMR step: `--bucket=my-fruits --run=…`.",
         _table(
             ("argument", "type", "meaning"),
             ((f"`--{item.name.replace('_', '-')}`", _annotation(item), meaning[item.name]) for item in fields(FeaturesRunParams)),
         ),
         "## Of a deployment",
-        f"The Airflow Variable `{settings.VARIABLE}`, a JSON object. `make run` writes it by itself; on AWS you create it once.",
+        f"The Airflow Variable `{settings.VARIABLE}`, a JSON object. `make run` and `make compose-up` write it; on AWS you "
+        "create it once.",
         _table(
             ("field", "type", "default", "meaning"),
             ((f"`{item.name}`", _annotation(item), _default(item), described[item.name]) for item in fields(settings.Settings)),
         ),
         "```json\n" + json.dumps(EXAMPLE_SETTINGS, indent=1) + "\n```",
         "## Of Spark",
-        "All in `plugins/fruits_airflow/emr/spark_conf.py`. Every EMR step says, as `--conf` of spark-submit:",
+        "From `plugins/fruits_airflow/emr/spark_conf.py`. Every EMR step sets, by `--conf` of spark-submit:",
         _lines(spark_conf.STEP),
-        "What a step cannot say is in the request for the cluster:",
+        "What a step cannot set is in the request for the cluster:",
         _lines(line for lines in spark_conf.CLUSTER.values() for line in lines),
-        "And left as it is, on purpose:",
-        _lines(spark_conf.LEFT),
+        "Deliberately not set:",
+        _lines(spark_conf.KEPT_DEFAULTS),
     )
 
 
@@ -104,8 +105,8 @@ def stages_page() -> str:
     return _page(
         "Stages",
         "A stage is one Spark app: `spark_apps/<stage>.py`, an EMR step, an Airflow task and a manifest "
-        "`runs/<run>/<stage>.json`, all of the same name. What it is told: [parameters](parameters.md#of-a-stage). "
-        "What its keys are: [bucket](bucket.md).",
+        "`runs/<run>/<stage>.json`, all of the same name. Its arguments are under [parameters](parameters.md#of-a-stage), "
+        "its keys under [bucket](bucket.md).",
         *parts,
     )
 
@@ -129,13 +130,15 @@ def bucket() -> str:
         parts += [f"### `{table}`", f"Partitioned by {by}.", _table(("column", "type"), rows)]
     return _page(
         "The bucket",
-        "Every key is built by `plugins/fruits_contract/layout.py` and nowhere else. A key that ends with `/` is a folder.",
+        "`plugins/fruits_contract/layout.py` defines every key of this page. A key that ends with `/` is a folder. Files below a "
+        "folder are named by their writer: those of the tables by the stages (`part-*.parquet`) and by delta-rs, wheels by pip, "
+        "logs by EMR or its emulator.",
         *parts,
     )
 
 
 def dags() -> str:
-    """Return docs/dags.md; imports Airflow, into a home of its own."""
+    """Return docs/dags.md; imports Airflow with an AIRFLOW_HOME of its own."""
     parts: list[str] = []
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {
@@ -152,13 +155,13 @@ def dags() -> str:
                 parts += [f"## {dag.dag_id}", _demoted(inspect.cleandoc(dag.doc_md or "")), "### Tasks", _tasks(dag)]
     return _page(
         "DAGs",
-        "What Airflow shows above each DAG, and its tasks in an order in which they may run.",
+        "Each DAG's description as Airflow shows it, and its tasks in an order in which they may run.",
         *parts,
     )
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    # dags first: it says where Airflow lives, before another page imports it.
+    # dags first: it sets AIRFLOW_HOME before another page imports Airflow.
     "dags.md": dags,
     "parameters.md": parameters,
     "stages.md": stages_page,
@@ -181,12 +184,12 @@ def _lines(lines: Iterable[Any]) -> str:
 
 
 def _value(value: str) -> str:
-    """Set a value as code, and a remark as words."""
+    """Format a value as code, and a remark as text."""
     return value if " " in value or "'" in value else f"`{value}`"
 
 
 def _keys(listed: str) -> str:
-    """Set the keys of a list off from its plain words."""
+    """Format the keys of a list as code; the rest is plain text."""
     return ", ".join(f"`{item}`" if re.search(r"[/.]", item) else item for item in listed.split(", "))
 
 
@@ -201,14 +204,14 @@ def _type(spec: ParamSpec) -> str:
 
 def _bounds(spec: ParamSpec) -> str:
     schema = spec.schema
-    words: dict[str, Callable[[Any], str]] = {
+    texts: dict[str, Callable[[Any], str]] = {
         "enum": lambda value: "one of " + ", ".join(f"`{item}`" for item in value),
         "minimum": lambda value: f"at least {value}",
         "exclusiveMinimum": lambda value: f"more than {value}",
         "maximum": lambda value: f"at most {value}",
         "pattern": lambda value: f"`{value}`",
     }
-    return ", ".join(say(schema[name]) for name, say in words.items() if name in schema)
+    return ", ".join(describe(schema[name]) for name, describe in texts.items() if name in schema)
 
 
 def _annotation(item: "Field[Any]") -> str:
@@ -244,7 +247,7 @@ def _of_key(function: Callable[..., str]) -> str:
 
 
 def _made_at_import(module: str) -> list[Any]:
-    """Return the DAGs of a module that keeps none in a variable: the functions that `@dag` wraps, called once more."""
+    """Return the DAGs of a module that keeps none in a variable, by calling its `@dag` functions once more."""
     members = vars(sys.modules[module]).values()
     return [member() for member in members if getattr(member, "__module__", "") == module and hasattr(member, "__wrapped__")]
 

@@ -2,19 +2,15 @@
 
 import sys
 from collections import Counter
-from itertools import islice
 
 import pyarrow as pa
 
-from fruits import engine_trial
-from fruits.features import Extractor, choose_engine, featurize
-from fruits.job_progress import watched
-from fruits.photo_list import Photo, deal, read_photos, read_sizes
+from fruits.features import BroadcastExtractor, choose_engine, featurize
+from fruits.job_progress import show_progress
+from fruits.photo_list import read_sizes, split_into_parts
 from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE
-
-_REJECTS = pa.schema([(name, pa.string()) for name in columns.REJECTS])
 
 
 def main(argv: list[str]) -> None:
@@ -24,33 +20,30 @@ def main(argv: list[str]) -> None:
     batch = layout.batch(params.run)
     sizes = read_sizes(storage, batch)
 
-    def sample() -> list[Photo]:
-        every = max(1, len(sizes) // engine_trial.SAMPLE_PHOTOS)
-        return list(islice(read_photos(storage, batch, start=0, stop=len(sizes)), 0, None, every))[: engine_trial.SAMPLE_PHOTOS]
-
     model_key = layout.extractor_keras if params.engine == "tensorflow" else layout.extractor
     model = context.broadcast(storage.read(model_key(params.extractor)))
-    extractor = Extractor(params.extractor, model, params.engine)
-    choice = choose_engine(context, sample, bucket=params.bucket, extractor=extractor)
+    extractor = BroadcastExtractor(params.extractor, model, params.engine)
+    choice = choose_engine(context, storage, batch, photos=len(sizes), extractor=extractor)
 
     folder = layout.features_part(params.drop, params.run)
-    parts = deal(sizes, cores=context.defaultParallelism)
-    with watched(context, what=f"featurize: {len(sizes):,} photos"):
-        done = featurize(context, parts, bucket=params.bucket, batch=batch, folder=folder, extractor=choice.extractor)
-    features = [each.file for each in done if each.file]
-    storage.delete_folder(folder, but=[file.key for file in features])
+    parts = split_into_parts(sizes, cores=context.defaultParallelism)
+    with show_progress(context, what=f"featurize: {len(sizes):,} photos"):
+        results = featurize(context, parts, bucket=params.bucket, batch=batch, folder=folder, extractor=choice.extractor)
+    files = [result.file for result in results if result.file]
+    storage.delete_folder(folder, but=[file.key for file in files])
+    rows_out = sum(file.rows for file in files)
 
-    rejects = [row for each in done for row in each.rejects]
-    rejected = storage.write_parquet(
-        f"{layout.rejects_part(params.drop, params.run)}part-00000.parquet",
-        pa.Table.from_pylist(rejects, schema=_REJECTS).to_batches(),
-        _REJECTS,
-    )
+    rejects = [row for result in results for row in result.rejects]
+    schema = columns.arrow_schema(columns.REJECTS)
+    rejects_key = f"{layout.rejects_part(params.drop, params.run)}part-00000.parquet"
+    rejects_file = storage.write_parquet(rejects_key, pa.Table.from_pylist(rejects, schema=schema).to_batches(), schema)
+    if rejects_file:
+        files.append(rejects_file)
     run.leave(
         rows_in=len(sizes),
-        rows_out=sum(file.rows for file in features),
+        rows_out=rows_out,
         rows_rejected=len(rejects),
-        files=[*features, *([rejected] if rejected else [])],
+        files=files,
         figures={
             "reasons": dict(Counter(row["reason"] for row in rejects).most_common()),
             "engine": choice.as_figures(),

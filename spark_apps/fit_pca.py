@@ -2,10 +2,10 @@
 
 import sys
 
-from fruits.job_progress import watched
+from fruits.feature_files import features_of_run
+from fruits.job_progress import show_progress
 from fruits.pca import fit
 from fruits.pca_jobs import moments_of
-from fruits.retained import features_of_run
 from fruits.saved_pca import PcaCard, save_pca
 from fruits.stage_run import StageRun
 from fruits_contract.features_pipeline import FIT_PCA
@@ -16,7 +16,7 @@ def main(argv: list[str]) -> None:
     run = StageRun.begin(FIT_PCA, argv)
     params = run.params
     files = features_of_run(run)
-    with watched(run.context, what=f"fit_pca: {len(files):,} files of features"):
+    with show_progress(run.context, what=f"fit_pca: {len(files):,} files of features"):
         moments = moments_of(run.context, files, bucket=params.bucket, extractor=params.extractor)
     pca = fit(moments, variance=params.variance, components=params.components)
     card = PcaCard(
@@ -25,8 +25,8 @@ def main(argv: list[str]) -> None:
         k=len(pca.components),
         explained=pca.explained,
         count=pca.count,
-        asked_variance=params.variance,
-        asked_components=params.components,
+        requested_variance=params.variance,
+        requested_components=params.components,
         created_at=run.started_at,
     )
     save_pca(run.storage, pca, card)

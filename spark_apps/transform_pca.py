@@ -3,10 +3,10 @@
 import sys
 from functools import reduce
 
-from fruits.job_progress import watched
+from fruits.feature_files import features_of_run
+from fruits.job_progress import show_progress
 from fruits.pca import Spread
 from fruits.pca_jobs import project
-from fruits.retained import features_of_run
 from fruits.saved_pca import load_pca
 from fruits.stage_run import StageRun
 from fruits_contract import layout
@@ -23,12 +23,12 @@ def main(argv: list[str]) -> None:
     def folder_of(drop: str) -> str:
         return layout.projected_part(params.pca, drop, params.run)
 
-    with watched(run.context, what=f"transform_pca: {len(files):,} files of features"):
-        done = project(run.context, files, bucket=params.bucket, extractor=params.extractor, pca=pca, folder_of=folder_of)
-    written = [each.file for each in done if each.file]
+    with show_progress(run.context, what=f"transform_pca: {len(files):,} files of features"):
+        results = project(run.context, files, bucket=params.bucket, extractor=params.extractor, pca=pca, folder_of=folder_of)
+    written = [each.file for each in results if each.file]
     for drop in {params.drop, *(file.drop for file in files)}:
         run.storage.delete_folder(folder_of(drop), but=[file.key for file in written])
-    spreads = [each.spread for each in done if each.spread]
+    spreads = [each.spread for each in results if each.spread]
     spread = reduce(Spread.merge, spreads) if spreads else None
     run.leave(
         rows_in=spread.count if spread else 0,

@@ -1,11 +1,13 @@
-"""validate: says whether the run may be published; the verdict is in the manifest's findings, not in the exit code."""
+"""validate: decides whether the run may be published; the verdict is in the manifest's findings, not in the exit code."""
 
 import sys
+from functools import partial
 
 from fruits import checks
+from fruits.row_counts import count_rows, find_duplicates
 from fruits.saved_pca import read_card
 from fruits.stage_run import StageRun
-from fruits_contract import columns, layout
+from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURIZE, TRANSFORM_PCA, VALIDATE
 
 
@@ -15,22 +17,29 @@ def main(argv: list[str]) -> None:
     params = run.params
     featurized, transformed = run.manifest_of(FEATURIZE), run.manifest_of(TRANSFORM_PCA)
     card = read_card(run.storage, params.pca)
-    batch = run.table(layout.batch(params.run), columns=columns.BATCH)
-    features = run.written(FEATURIZE, layout.FEATURES_TABLE, columns=columns.FEATURES)
-    rejects = run.written(FEATURIZE, layout.REJECTS_TABLE, columns=columns.REJECTS)
-    projected = run.written(TRANSFORM_PCA, layout.PROJECTED_TABLE, columns=columns.PROJECTED)
+    features = run.files_of(FEATURIZE, layout.FEATURES_TABLE)
+    rejects = run.files_of(FEATURIZE, layout.REJECTS_TABLE)
+    projected = run.files_of(TRANSFORM_PCA, layout.PROJECTED_TABLE)
+
+    count = partial(count_rows, run.context, bucket=params.bucket)
+    photo_counts = count([layout.batch(params.run)], columns=["label"])
+    feature_counts = count(features, columns=["path", "label", "features"], find_faults=checks.feature_faults)
+    reject_counts = count(rejects, columns=["label"])
+    projection_faults = partial(checks.projection_faults, k=card.k)
+    projected_counts = count(projected, columns=["path", "projected"], find_faults=projection_faults)
+    repeated, examples = find_duplicates(run.context, features + rejects, bucket=params.bucket)
 
     findings = [
-        *checks.check_counts(batch, features, rejects),
+        *checks.check_counts(photo_counts, feature_counts, reject_counts),
         *checks.check_reject_ratio(
             featurized.rows_rejected,
             featurized.rows_in,
             max_ratio=params.max_reject_ratio,
             reasons=featurized.figures["reasons"],
         ),
-        *checks.check_features(features),
-        *checks.check_duplicates(features, rejects),
-        *checks.check_projected(projected, expected=transformed.rows_in, k=card.k),
+        *checks.check_features(feature_counts),
+        *checks.check_duplicates(repeated, examples),
+        *checks.check_projected(projected_counts, expected=transformed.rows_in, k=card.k),
         *checks.check_variance(card),
         *checks.check_drift(transformed, card),
     ]

@@ -1,4 +1,4 @@
-"""What tests of several folders need: the reference photos beside the checkout, and the exported extractor."""
+"""Fixtures for tests of several folders: the reference photos beside the checkout, and the exported extractor."""
 
 import importlib.util
 import os
@@ -10,6 +10,8 @@ import pytest
 
 from release import contents
 from release import extractor as export
+
+pytest_plugins = ["tests.fixtures.s3_server"]
 
 hypothesis.settings.register_profile("fruits", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("fruits")

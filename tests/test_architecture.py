@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,28 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
 print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - before})))
 """
+
+# Who may import whom: the rooms of the tree, and the rooms below each. A module belongs to the longest name that begins its own.
+ROOMS: dict[str, set[str]] = {
+    "fruits_contract": set(),
+    "fruits_airflow": {"fruits_contract"},
+    "fruits_features": {"fruits_airflow", "fruits_contract"},
+    "fruits": {"fruits_contract"},
+    **{stage.name: {"fruits", "fruits_contract"} for stage in STAGES},
+    "release": {"fruits_contract"},
+    "local.console": {"local"},
+    "local.interrupts": {"local"},
+    "local": set(),
+    "local.emr": {"local"},
+    "local.client": {"local", "local.console", "fruits_contract"},
+    "local.stack": {"local", "local.console", "local.interrupts"},
+    "local.deploy": {"local", "local.console", "local.client", "local.stack", "release"},
+    "local.cli": {"local", "local.console", "local.interrupts", "local.client", "local.stack", "local.deploy", "release"},
+    "local.__main__": {"local.cli"},
+    "local.compose": {"local", "local.console", "local.interrupts", "local.client", "local.stack", "fruits_airflow", "release"},
+}
+# Run by itself before there is an environment, or by somebody else's Python.
+STANDALONE = {"local.get_uv", "local.compose.keep_s3"}
 
 
 def modules_of(folder: str, package: str = "") -> list[str]:
@@ -87,11 +110,11 @@ def test_reading_a_dag_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_product_code_knows_no_stand_in(file: Path) -> None:
+def test_product_code_names_no_local_service(file: Path) -> None:
     text = file.read_text()
     assert not FORBIDDEN_WORDS.findall(text), "endpoints come from the standard AWS environment"
     if file.suffix == ".py":
-        assert "local" not in imports_of(text), "the embedded default is a stand-in; product code must run on AWS without it"
+        assert "local" not in imports_of(text), "product code must run on AWS without the local services"
 
 
 def imports_of(text: str) -> set[str]:
@@ -103,6 +126,52 @@ def imports_of(text: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.split(".")[0])
     return found
+
+
+def project_modules() -> dict[str, Path]:
+    """Return the files of the product and of `local`, by module name."""
+    roots = {"dags": "*.py", "plugins": "**/*.py", "spark_apps": "**/*.py", "release": "**/*.py", "local": "**/*.py"}
+    found = {}
+    for folder, pattern in roots.items():
+        base = ROOT if folder in ("release", "local") else ROOT / folder
+        for file in (ROOT / folder).glob(pattern):
+            found[".".join(file.relative_to(base).with_suffix("").parts).removesuffix(".__init__")] = file
+    return {name: file for name, file in found.items() if name not in STANDALONE}
+
+
+def imported_modules(file: Path, modules: Iterable[str]) -> set[str]:
+    """Return the project's modules that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            submodules = {f"{node.module}.{name.name}" for name in node.names}
+            # `from package import module` imports the module; `from package import name` the package.
+            found |= submodules & set(modules) or {node.module}
+    return found & set(modules)
+
+
+def room_of(module: str) -> str:
+    """Return the room that a module belongs to."""
+    return max((room for room in ROOMS if module == room or module.startswith(f"{room}.")), key=len)
+
+
+def test_no_import_leads_upwards() -> None:
+    modules = project_modules()
+    upwards = [
+        f"{name} imports {other}"
+        for name, file in modules.items()
+        for other in imported_modules(file, modules)
+        if room_of(other) not in {room_of(name), *ROOMS[room_of(name)]}
+    ]
+    assert upwards == []
+
+
+def test_no_imports_form_a_circle() -> None:
+    modules = project_modules()
+    graph = {name: imported_modules(file, modules) for name, file in modules.items()}
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the modules
 
 
 def test_every_script_is_a_stage() -> None:

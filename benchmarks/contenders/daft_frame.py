@@ -10,39 +10,30 @@ import os
 import sys
 
 import daft
-import numpy as np
 import pyarrow as pa
 from daft import DataType, Series, col
 from daft.io import IOConfig, S3Config
 
-from fruits.engines import FEATURES, open_engine
-from fruits.vision import SIZE_PX, decode
+from benchmarks.contenders.photo_features import PhotoFeatures
+from fruits.engines import FEATURE_COUNT
 
 BATCH = 64
 
 
-class Extractor:
-    """Loads the network once per process; decodes as the stages do, since Daft's own resizing is not bicubic."""
+class DaftFeatures:
+    """Loads the network once per process."""
 
     def __init__(self, model: bytes) -> None:
-        self.engine = open_engine("litert", model)
-        self.image = np.empty((self.engine.batch_images, SIZE_PX, SIZE_PX, 3), np.float32)
+        self._features = PhotoFeatures(model)
 
-    @daft.method.batch(return_dtype=DataType.fixed_size_list(DataType.float32(), FEATURES), batch_size=BATCH)
-    def features(self, contents: Series) -> pa.Array:
+    @daft.method.batch(return_dtype=DataType.fixed_size_list(DataType.float32(), FEATURE_COUNT), batch_size=BATCH)
+    def features(self, photos: Series) -> pa.Array:
         """Return one list of features per photo."""
-        photos = contents.to_pylist()
-        features = np.empty((len(photos), FEATURES), np.float32)
-        for start in range(0, len(photos), len(self.image)):
-            part = photos[start : start + len(self.image)]
-            for row, content in enumerate(part):
-                decode(content, out=self.image[row])
-            features[start : start + len(part)] = self.engine.features(self.image[: len(part)])
-        return pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), FEATURES)
+        return pa.FixedSizeListArray.from_arrays(pa.array(self._features(photos.to_pylist()).reshape(-1)), FEATURE_COUNT)
 
 
 def main(photos: str, model: str, out: str, cores: int) -> None:
-    """Featurize the list of photos at `photos` with the network at `model`; all three are keys with their bucket."""
+    """Featurize the list of photos at `photos` with the network at `model`; all three are `bucket/key`."""
     s3 = S3Config(
         endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"],
         region_name=os.environ["AWS_REGION"],
@@ -53,7 +44,7 @@ def main(photos: str, model: str, out: str, cores: int) -> None:
     daft.set_planning_config(default_io_config=IOConfig(s3=s3))
     urls = daft.from_pydict({"url": [f"s3://{model}"]})
     (network,) = urls.select(col("url").download()).to_pydict()["url"]
-    extractor = daft.cls(max_concurrency=cores, use_process=True)(Extractor)(network)
+    extractor = daft.cls(max_concurrency=cores, use_process=True)(DaftFeatures)(network)
     frame = daft.read_parquet(f"s3://{photos}").select("path", col("url").download().alias("bytes"))
     frame.select("path", extractor.features(col("bytes")).alias("features")).write_parquet(f"s3://{out}")
 

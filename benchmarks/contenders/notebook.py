@@ -1,7 +1,7 @@
 """The pattern of the notebook that this project replaces: binaryFile, an iterator pandas UDF, Keras's `predict`, Parquet.
 
-As its authors wrote it, except for what would only make it slower here: one task per core, so that the network is built once per
-core. Run by spark-submit.
+As its authors wrote it, except that it runs one task per core, so that the network is built once per core: anything else would
+only be slower here. Run by spark-submit.
 """
 
 import io
@@ -17,26 +17,27 @@ from pyspark.sql import functions as F
 from pyspark.sql.functions import element_at, pandas_udf, split  # type: ignore[attr-defined]
 
 
-def main(photos: str, weights: str, out: str) -> dict[str, float]:
-    """Featurize the photos below `photos` with the weights in `weights` (.npz).
+def main(photos: str, network: str, out: str) -> dict[str, float]:
+    """Featurize the photos below `photos` with the weights of `network`, a .keras file.
 
     Returns
     -------
     dict
-        Images per second from the first photo to the last, the network built and called once before; and of the whole write.
+        Images per second from the first photo to the last, with the network built and called before; and of the whole write.
     """
+    from keras.models import load_model
+
     spark = SparkSession.builder.appName("notebook").getOrCreate()
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1024")
     context = spark.sparkContext
-    with np.load(weights) as stored:
-        broadcast = context.broadcast([stored[name] for name in stored.files])
+    broadcast = context.broadcast(load_model(network, compile=False).get_weights())
 
     def model_fn():  # type: ignore[no-untyped-def]
         from keras.applications import MobileNetV2
 
         model = MobileNetV2(input_shape=(224, 224, 3), include_top=False, pooling="avg", weights=None)
         model.set_weights(broadcast.value)
-        model.predict(np.zeros((32, 224, 224, 3), np.float32), verbose=0)  # the first call is slow: not to be held against it
+        model.predict(np.zeros((32, 224, 224, 3), np.float32), verbose=0)  # the first call is slow
         return model
 
     def preprocess(content: bytes) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The project's bucket: the only module that talks to the object store, with the credentials of Airflow's connection."""
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import IO, Any, NamedTuple, cast
@@ -40,8 +41,11 @@ class Bucket:
     """
 
     def __init__(self, name: str, *, session: boto3.Session, client: Any) -> None:
+        credentials = session.get_credentials()
+        if credentials is None:
+            raise PermissionError(f"there are no AWS credentials for s3://{name}; set them in the Airflow connection")
         self.name = name
-        self._session = session
+        self._credentials = credentials
         self._client = client
         self._region = client.meta.region_name
         self._endpoint = client.meta.endpoint_url
@@ -67,10 +71,12 @@ class Bucket:
 
     def table_options(self) -> dict[str, str]:
         """Return delta-rs's storage options, with credentials that are valid for ten minutes or more."""
-        credentials = self._session.get_credentials()
-        if credentials is None:
-            raise PermissionError(f"there are no AWS credentials for s3://{self.name}; set them in the Airflow connection")
-        keys = credentials.get_frozen_credentials()
+        keys = self._credentials.get_frozen_credentials()
+        if not keys.token and "AWS_SESSION_TOKEN" in os.environ:
+            # delta-rs adds it to keys without a token; an empty one would be sent as such.
+            raise PermissionError(
+                "AWS_SESSION_TOKEN in the environment does not belong to the keys of the Airflow connection; unset it"
+            )
         options = {
             "aws_access_key_id": keys.access_key,
             "aws_secret_access_key": keys.secret_key,

@@ -67,7 +67,8 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         raise AirflowFailException("mode=transform, but there is no current PCA for this extractor; use mode=auto or mode=fit")
     is_fit = wanted["mode"] == "fit" or not current
     if not batch and not (is_fit and retained):
-        raise AirflowSkipException(f"nothing new in drop {drop}: no cluster is needed")
+        log.info("Nothing new in drop %s: no cluster is needed", drop)
+        raise AirflowSkipException(f"nothing new in drop {drop}")
 
     params = FeaturesRunParams(
         bucket=bucket.name,

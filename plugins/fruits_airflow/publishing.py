@@ -15,13 +15,12 @@ from fruits_contract.pipeline import RunParams, Stage
 
 log = logging.getLogger(__name__)
 
-# Features come last, because they tell the next run which photos are done: when publishing fails halfway, running the drop
-# again completes it.
-ORDER = (layout.PROJECTED_TABLE, layout.REJECTS_TABLE, layout.FEATURES_TABLE)
-
 
 def publish_run(bucket: Bucket, params: RunParams) -> dict[str, str]:
     """Publish a run; doing it twice changes nothing.
+
+    Features are committed last, because they tell the next run which photos are done. When publishing fails halfway, it is
+    completed by another call, or by running the drop again.
 
     Raises
     ------
@@ -29,55 +28,53 @@ def publish_run(bucket: Bucket, params: RunParams) -> dict[str, str]:
         A finding is red, or another run has changed what this one was planned on: nothing is published.
     """
     assert isinstance(params, FeaturesRunParams), "only runs of fruits_features have tables to publish"
+    published = {"run": params.run, "drop": params.drop, "pca": params.pca}
     verdict = _manifest(bucket, params, VALIDATE)
     if verdict.red:
         lines = [f"{finding.check}: {finding.message}" for finding in verdict.red]
         raise AirflowFailException("not published, because validate found:\n  " + "\n  ".join(lines))
-    tables = {key: PublishedTable(bucket, key) for key in ORDER}
-    if not tables[layout.FEATURES_TABLE].has(params.run):
-        _check_plan_is_valid(bucket, params, tables[layout.FEATURES_TABLE])
+    projected = PublishedTable(bucket, layout.PROJECTED_TABLE)
+    rejects = PublishedTable(bucket, layout.REJECTS_TABLE)
+    features = PublishedTable(bucket, layout.FEATURES_TABLE)
+    if features.has(params.run):
+        # Other runs may have been published since: their PCA stays current, and their rows stay.
+        log.info("Run %s is published already", params.run)
+        return published
+    _check_plan_is_valid(bucket, params, features)
 
     featurized = _manifest(bucket, params, FEATURIZE).files
-    files = {
-        layout.PROJECTED_TABLE: _manifest(bucket, params, TRANSFORM_PCA).files,
-        layout.REJECTS_TABLE: _below(layout.REJECTS_TABLE, featurized),
-        layout.FEATURES_TABLE: _below(layout.FEATURES_TABLE, featurized),
-    }
-    for key, table in tables.items():
-        is_new = table.publish(files[key], run=params.run)
-        rows = sum(file.rows for file in files[key])
-        log.info("%s: %s", key, f"{rows} rows committed" if is_new else "nothing to commit")
-    repaired = tables[layout.REJECTS_TABLE].remove(files[layout.FEATURES_TABLE], drop=params.drop, run=params.run)
+    new_features = _below(layout.FEATURES_TABLE, featurized)
+    new_rejects = _below(layout.REJECTS_TABLE, featurized)
+    _commit(projected, _manifest(bucket, params, TRANSFORM_PCA).files, run=params.run)
+    _commit(rejects, new_rejects, run=params.run)
+    repaired = rejects.remove(new_features, drop=params.drop, run=params.run)
     log.info("%s rejects removed, because their photos were repaired", repaired)
-    for key in (layout.FEATURES_TABLE, layout.PROJECTED_TABLE):
-        removed = tables[key].remove(files[layout.REJECTS_TABLE], drop=params.drop, run=params.run)
-        log.info("%s: %s rows removed, because their photos have become unreadable", key, removed)
-
+    for table in (projected, features):
+        removed = table.remove(new_rejects, drop=params.drop, run=params.run)
+        log.info("%s: %s rows removed, because their photos have become unreadable", table.key, removed)
     if params.mode == "fit":
         model = {"model_id": params.pca, "extractor": params.extractor, "run": params.run}
         is_new = make_current(bucket, kind="pca", model=model)
         log.info("%s: PCA %s %s", layout.CURRENT_MODELS, params.pca, "is now current" if is_new else "was already current")
-    return {"run": params.run, "drop": params.drop, "pca": params.pca}
+    _commit(features, new_features, run=params.run)
+    return published
+
+
+def _commit(table: PublishedTable, files: tuple[WrittenFile, ...], *, run: str) -> None:
+    is_new = table.publish(files, run=run)
+    log.info("%s: %s", table.key, f"{sum(file.rows for file in files)} rows committed" if is_new else "nothing to commit")
 
 
 def _check_plan_is_valid(bucket: Bucket, params: FeaturesRunParams, features: PublishedTable) -> None:
-    """Refuse a run that would leave photos without a projection on the current PCA, because another was published meanwhile."""
+    """Refuse a run after which photos would lack a projection on the current PCA, or keep a stale one."""
     if params.mode == "transform":
         current = read_current(bucket).pca_of(params.extractor)
         if current != params.pca:
             raise AirflowFailException(f"PCA {current} has become current since this run was planned; run the drop again")
         return
-    planned = json.loads(bucket.read(layout.retained(params.run)))
-    others = _runs(features.files()) - _runs(planned)
-    if others:
-        raise AirflowFailException(
-            f"this fit lacks the photos that were published after it was planned, by {', '.join(sorted(others))}; "
-            "run the drop again"
-        )
-
-
-def _runs(files: list[str]) -> set[str]:
-    return {layout.partition_values(key)["run"] for key in files}
+    # Files rather than runs: a photo that has become unreadable takes its row out of an earlier run's file.
+    if features.files() != json.loads(bucket.read(layout.retained(params.run))):
+        raise AirflowFailException("the published features have changed since this fit was planned; run the drop again")
 
 
 def _manifest(bucket: Bucket, params: FeaturesRunParams, stage: Stage) -> Manifest:

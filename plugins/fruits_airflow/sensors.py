@@ -44,4 +44,5 @@ class WaitForDropSensor(S3KeySensor):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:
-            raise AirflowSkipException(f"{self.bucket_key} has not arrived in the waiting time: nothing to do") from error
+            self.log.info("%s has not arrived in the waiting time: nothing to do", self.bucket_key)
+            raise AirflowSkipException(f"{self.bucket_key} has not arrived") from error

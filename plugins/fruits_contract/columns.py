@@ -51,11 +51,6 @@ TABLES = {
 }
 
 
-def ddl(columns: dict[str, str]) -> str:
-    """Return the columns as a Spark DDL string, e.g. 'path string, etag string'."""
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
-
-
 def arrow_schema(columns: dict[str, str]) -> Any:
     """Return the Arrow schema of columns given as Spark SQL types (`BATCH`, `FEATURES`, ...)."""
     import pyarrow as pa  # on first use: Airflow parses DAGs without it

@@ -84,10 +84,8 @@ class RunParams:
 
     def to_argv(self) -> list[str]:
         """Return the parameters as command line arguments, the form in which an EMR step carries them."""
-        argv: list[str] = []
-        for name, value in asdict(self).items():
-            argv += [_flag(name), str(value)]
-        return argv
+        # As one argument: argparse takes a value such as -1e-05 for a flag.
+        return [f"{_flag(name)}={value}" for name, value in asdict(self).items()]
 
     @classmethod
     def from_argv(cls, argv: Sequence[str]) -> Self:

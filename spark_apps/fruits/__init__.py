@@ -1,1 +1,1 @@
-"""Turns photos into features, features into projections, and says whether to trust them."""
+"""Turns photos into features and features into projections, and checks both."""

@@ -1,41 +1,43 @@
 """What must hold before a run is published: each check returns findings, none means it holds.
 
-It must not know storage; DataFrames, manifests and cards in, findings out.
+Reads nothing by itself: counts, manifests and cards in, findings out.
 """
 
 from collections.abc import Callable
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from fruits.engines import FEATURES
+from fruits.engines import FEATURE_COUNT
+from fruits.row_counts import EXAMPLES, RowCounts
 from fruits.saved_pca import PcaCard
 from fruits_contract.manifest import Finding, Manifest
 
+FEATURE_FAULTS = {
+    "dimension": f"vectors without {FEATURE_COUNT} numbers",
+    "finite": "vectors with NaN or an infinite value",
+    "all_zero": "vectors of zeros only",
+}
 # Share of the variance. On Fruits-360 (540 photos) other species lose 0.30 to 0.56; but the other half of the same photos loses
 # 0.05 to 0.06, too, so a PCA that was fitted on a few hundred photos may warn without cause.
 DRIFT_TOLERANCE = 0.05
-EXAMPLES = 5
 
 
-def check_counts(batch: DataFrame, features: DataFrame, rejects: DataFrame) -> list[Finding]:
+def check_counts(photos: RowCounts, features: RowCounts, rejects: RowCounts) -> list[Finding]:
     """Check that every photo of the batch is a row of features or a reject, in total and for each variety."""
-    counted = {
-        name: {row["label"]: row["count"] for row in frame.groupBy("label").count().collect()}
-        for name, frame in (("batch", batch), ("features", features), ("rejects", rejects))
-    }
     wrong = []
-    for label in sorted(set().union(*counted.values())):
-        photos, good, bad = (counted[name].get(label, 0) for name in ("batch", "features", "rejects"))
-        if photos != good + bad:
-            wrong.append(f"{label or '(no variety)'}: {photos} photos, {good} features + {bad} rejects")
+    for label in sorted({*photos.labels, *features.labels, *rejects.labels}):
+        total, good, bad = photos.labels[label], features.labels[label], rejects.labels[label]
+        if total != good + bad:
+            wrong.append(f"{label or '(no variety)'}: {total} photos, {good} features + {bad} rejects")
     if not wrong:
         return []
     return [Finding("counts", "red", f"{len(wrong)} varieties do not add up: {_some(wrong)}")]
 
 
 def check_reject_ratio(rejects: int, photos: int, *, max_ratio: float, reasons: dict[str, int]) -> list[Finding]:
-    """Hold the share of rejects within `max_ratio`."""
+    """Check that the share of rejects is at most `max_ratio`."""
     ratio = rejects / photos if photos else 0.0
     if not rejects:
         return []
@@ -46,54 +48,52 @@ def check_reject_ratio(rejects: int, photos: int, *, max_ratio: float, reasons: 
     return [Finding("reject_ratio", "red", f"{text}; max_reject_ratio is {max_ratio:.1%}")]
 
 
-def check_features(features: DataFrame) -> list[Finding]:
+def feature_faults(rows: pa.RecordBatch) -> dict[str, np.ndarray]:
+    """Return which rows have which of `FEATURE_FAULTS`, as booleans, shape (n,)."""
+    vectors = rows["features"]
+    is_zero = ~_any_value(vectors, lambda values: values != 0)
+    return {"dimension": ~_has_size(vectors, FEATURE_COUNT), "finite": _has_not_finite(vectors), "all_zero": is_zero}
+
+
+def check_features(features: RowCounts) -> list[Finding]:
     """Check that every vector has 1,280 finite numbers, not all of them zero."""
-    is_bad: Callable[[Column], Column] = lambda x: F.isnan(x) | (F.abs(x) == F.lit(float("inf")))  # noqa: E731
-    vector = F.col("features")
-    tests = {
-        "dimension": (_size(vector) != FEATURES, f"vectors without {FEATURES} numbers"),
-        "finite": (F.exists(vector, is_bad), "vectors with NaN or an infinite value"),
-        "all_zero": (F.forall(vector, lambda x: x == 0), "vectors of zeros only"),
-    }
-    findings = []
-    counts = features.select(*(F.count_if(test).alias(name) for name, (test, _) in tests.items())).first()
-    for name, (test, text) in tests.items():
-        if counts is not None and counts[name]:
-            examples = [row["path"] for row in features.filter(test).select("path").limit(EXAMPLES).collect()]
-            findings.append(Finding(name, "red", f"{counts[name]} {text}: {_some(examples)}"))
-    return findings
+    return [
+        Finding(name, "red", f"{features.faults[name]} {text}: {_some(features.examples[name])}")
+        for name, text in FEATURE_FAULTS.items()
+        if features.faults[name]
+    ]
 
 
-def check_duplicates(features: DataFrame, rejects: DataFrame) -> list[Finding]:
+def check_duplicates(count: int, examples: list[str]) -> list[Finding]:
     """Check that no path occurs twice, in features and rejects together."""
-    paths = features.select("path").unionByName(rejects.select("path"))
-    twice = paths.groupBy("path").count().filter("count > 1")
-    count = twice.count()
     if not count:
         return []
-    examples = [row["path"] for row in twice.limit(EXAMPLES).collect()]
     return [Finding("duplicates", "red", f"{count} paths occur more than once: {_some(examples)}")]
 
 
-def check_projected(projected: DataFrame, *, expected: int, k: int) -> list[Finding]:
+def projection_faults(rows: pa.RecordBatch, *, k: int) -> dict[str, np.ndarray]:
+    """Return which projections are not `k` finite numbers, as booleans, shape (n,)."""
+    vectors = rows["projected"]
+    return {"projected": ~_has_size(vectors, k) | _has_not_finite(vectors)}
+
+
+def check_projected(projected: RowCounts, *, expected: int, k: int) -> list[Finding]:
     """Check that there is one projection of `k` finite numbers for each row that was to be projected."""
-    vector = F.col("projected")
-    wrong = (_size(vector) != k) | F.exists(vector, lambda x: F.isnan(x) | (F.abs(x) == F.lit(float("inf"))))
-    row = projected.select(F.count("*").alias("rows"), F.count_if(wrong).alias("wrong")).first()
-    assert row is not None, "an aggregate without groups has one row"
     findings = []
-    if row["rows"] != expected:
-        findings.append(Finding("projected", "red", f"{row['rows']} projections of {expected} features"))
-    if row["wrong"]:
-        findings.append(Finding("projected", "red", f"{row['wrong']} projections are not {k} finite numbers"))
+    if projected.rows != expected:
+        findings.append(Finding("projected", "red", f"{projected.rows} projections of {expected} features"))
+    if projected.faults["projected"]:
+        wrong = projected.faults["projected"]
+        findings.append(Finding("projected", "red", f"{wrong} projections are not {k} finite numbers"))
     return findings
 
 
 def check_variance(card: PcaCard) -> list[Finding]:
-    """Hold the PCA to the share of the variance that was asked for, unless the number of components was fixed."""
-    if card.asked_components or card.explained >= card.asked_variance - 1e-9:
+    """Check that the PCA explains the requested share of the variance, unless the number of components was requested."""
+    if card.requested_components or card.explained >= card.requested_variance - 1e-9:
         return []
-    return [Finding("variance", "red", f"{card.k} components explain {card.explained:.4f}; {card.asked_variance} was asked for")]
+    text = f"{card.k} components explain {card.explained:.4f}; {card.requested_variance} was asked for"
+    return [Finding("variance", "red", text)]
 
 
 def check_drift(transform: Manifest, card: PcaCard) -> list[Finding]:
@@ -111,9 +111,28 @@ def check_drift(transform: Manifest, card: PcaCard) -> list[Finding]:
     ]
 
 
-def _size(vector: Column) -> Column:
-    # The size of NULL is -1, and NULL in ANSI mode, in which no comparison would notice it.
-    return F.coalesce(F.size(vector), F.lit(0))
+def _has_size(vectors: pa.ListArray, size: int) -> np.ndarray:
+    """Return which lists have `size` items; a missing list has none."""
+    has_size: np.ndarray = _lengths(vectors) == size
+    return has_size
+
+
+def _has_not_finite(vectors: pa.ListArray) -> np.ndarray:
+    return _any_value(vectors, lambda values: ~np.isfinite(values))
+
+
+def _any_value(vectors: pa.ListArray, test: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return which lists have a value that passes `test`, by how many pass before their first and up to their last value."""
+    passed = np.concatenate([[0], np.cumsum(test(vectors.flatten().to_numpy(zero_copy_only=False)))])
+    lengths = _lengths(vectors)
+    ends = np.cumsum(lengths)
+    has_any: np.ndarray = passed[ends] > passed[ends - lengths]
+    return has_any
+
+
+def _lengths(vectors: pa.ListArray) -> np.ndarray:
+    lengths: np.ndarray = pc.fill_null(pc.list_value_length(vectors), 0).to_numpy()
+    return lengths
 
 
 def _some(items: list[str]) -> str:

@@ -1,11 +1,8 @@
-"""Errors with a name, so that a log's last line says what to do.
-
-It must not know where they are raised.
-"""
+"""Named errors whose message, the last line of a log, holds what was found, what was expected, and what to do."""
 
 
 class FruitsError(Exception):
-    """Base of the errors that a stage raises on purpose; the message says what was found, expected, and the way out."""
+    """Base of the errors that a stage raises on purpose."""
 
 
 class UnreadableImage(FruitsError):
@@ -17,7 +14,7 @@ class UnreadableImage(FruitsError):
 
 
 class WrongExtractor(FruitsError):
-    """Features of one extractor met a PCA of another."""
+    """Features and PCA are of different extractors."""
 
 
 class TooFewImages(FruitsError):

@@ -1,8 +1,6 @@
-"""Reads feature files inside a task, as Arrow from file to NumPy: the way through Spark's own rows costs half as much CPU again.
+"""The feature files of a run, read inside a task from Parquet to NumPy by Arrow: Spark's own rows cost half as much CPU again."""
 
-It must not know what the features are used for.
-"""
-
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,15 +8,15 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from fruits.engines import FEATURES
+from fruits.engines import FEATURE_COUNT
+from fruits.stage_run import StageRun
 from fruits.storage import Storage
-from fruits_contract import layout
+from fruits_contract import columns, layout
+from fruits_contract.features_pipeline import FEATURIZE
 
-CHUNK_ROWS = 3072  # rows handed on at a time: 16 MB, a row group of featurize
 # Files that a Delta commit rewrote carry other Arrow types (string_view), for which there are no kernels.
-_SCHEMA = pa.schema({"path": pa.string(), "label": pa.string(), "extractor": pa.string(), "features": pa.list_(pa.float32())})
+_SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in ("path", "label", "extractor", "features")})
 
 
 @dataclass(frozen=True)
@@ -34,28 +32,36 @@ class FeatureFile:
         return layout.partition_values(self.key)["drop"]
 
 
-def read_features(file: FeatureFile, *, bucket: str, extractor: str) -> Iterator[pa.RecordBatch]:
-    """Yield path, label and features of the rows of `extractor` in `file`, up to `CHUNK_ROWS` at a time and never none.
+def features_of_run(run: StageRun) -> list[FeatureFile]:
+    """Return the files of features that a stage after featurize works on: in fit mode all retained ones too, else this run's.
 
-    One row group is in memory.
+    A photo that this run featurized anew counts once, with its new features; one that it rejected does not count any more.
     """
-    storage = Storage(bucket)
+    own = [FeatureFile(key) for key in run.files_of(FEATURIZE, layout.FEATURES_TABLE)]
+    if run.params.mode != "fit":
+        return own
+    written = tuple(file.key for file in run.manifest_of(FEATURIZE).files)
+    same_drop = layout.features_drop(run.params.drop)
+    published = json.loads(run.storage.read(layout.retained(run.params.run)))
+    return own + [FeatureFile(key, superseded_by=written if key.startswith(same_drop) else ()) for key in published]
+
+
+def read_features(file: FeatureFile, *, bucket: str, extractor: str) -> Iterator[pa.RecordBatch]:
+    """Yield path, label and features of the rows of `extractor` in `file`, up to `CHUNK_ROWS` at a time and never none."""
     superseded = _paths(bucket, file.superseded_by)
-    with storage.open(file.key) as source:
-        content = pq.ParquetFile(source, pre_buffer=True)
-        for stored in content.iter_batches(CHUNK_ROWS, columns=_SCHEMA.names, use_threads=False):
-            batch = stored.select(_SCHEMA.names).cast(_SCHEMA)
-            kept = pc.equal(batch["extractor"], extractor)
-            if len(superseded):
-                kept = pc.and_(kept, pc.invert(pc.is_in(batch["path"], superseded)))
-            rows = batch if pc.all(kept).as_py() else batch.filter(kept)
-            if len(rows):
-                yield rows.drop_columns(["extractor"])
+    for stored in Storage(bucket).read_rows(file.key, _SCHEMA.names):
+        batch = stored.select(_SCHEMA.names).cast(_SCHEMA)
+        kept = pc.equal(batch["extractor"], extractor)
+        if len(superseded):
+            kept = pc.and_(kept, pc.invert(pc.is_in(batch["path"], superseded)))
+        rows = batch if pc.all(kept).as_py() else batch.filter(kept)
+        if len(rows):
+            yield rows.drop_columns(["extractor"])
 
 
 def vectors_of(rows: pa.RecordBatch) -> np.ndarray:
     """Return the features of `rows`, shape (n, 1280), float32, without copying them."""
-    vectors: np.ndarray = rows["features"].flatten().to_numpy().reshape(len(rows), FEATURES)
+    vectors: np.ndarray = rows["features"].flatten().to_numpy().reshape(len(rows), FEATURE_COUNT)
     return vectors
 
 

@@ -1,7 +1,4 @@
-"""Says in the driver's stderr how far a Spark job is: what a person sees of a step that runs for an hour.
-
-It must not know what the job computes.
-"""
+"""Prints the progress of a Spark job to the driver's stderr, the step's log."""
 
 import sys
 import threading
@@ -15,7 +12,7 @@ EVERY_S = 10.0
 
 
 @contextmanager
-def watched(context: SparkContext, *, what: str) -> Iterator[None]:
+def show_progress(context: SparkContext, *, what: str) -> Iterator[None]:
     """Print a line every few seconds while the body's Spark job runs: tasks done, and about how long the rest takes."""
     done = threading.Event()
     thread = threading.Thread(target=_watch, args=(context, what, done), daemon=True)

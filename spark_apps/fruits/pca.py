@@ -1,6 +1,6 @@
 """Exact PCA from mergeable centred moments.
 
-It must not know Spark or S3: arrays in, arrays out.
+Imports neither Spark nor S3: arrays in, arrays out.
 
 References
 ----------
@@ -83,7 +83,7 @@ def fit(moments: Moments, *, variance: float = 0.70, components: int = 0) -> Pca
     if rank < 1 or not np.trace(moments.m2) > 0:
         raise TooFewImages(f"a PCA needs at least 2 different photos; found {moments.count} without variance between them")
     if components > rank:
-        raise TooFewImages(f"{components} components were asked for; {moments.count} photos have at most {rank}")
+        raise TooFewImages(f"{components} components were requested; {moments.count} photos have at most {rank}")
     values, vectors = np.linalg.eigh(moments.m2 / (moments.count - 1))
     values, vectors = np.clip(values[::-1], 0, None), vectors[:, ::-1]
     spectrum = values / values.sum()

@@ -1,7 +1,4 @@
-"""PCA over files of features: one pass for the moments, one for the projections, no rows on the driver.
-
-It must not know the arithmetic, which is in `fruits.pca`.
-"""
+"""PCA over files of features: one Spark job for the moments, one for the projections, no rows on the driver."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +15,7 @@ from fruits.storage import Storage
 from fruits_contract import columns
 from fruits_contract.manifest import WrittenFile
 
-_ARROW = {"string": pa.string(), "array<float>": pa.list_(pa.float32())}
-SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in columns.PROJECTED.items()])
+SCHEMA = columns.arrow_schema(columns.PROJECTED)
 
 
 def moments_of(context: SparkContext, files: Sequence[FeatureFile], *, bucket: str, extractor: str) -> Moments:
@@ -52,8 +48,8 @@ def _merged(one: Moments | None, other: Moments | None) -> Moments | None:
 
 
 @dataclass(frozen=True)
-class Projected:
-    """What became of one file of features: its file of projections and the spread of its rows, None where it had no row."""
+class ProjectedFile:
+    """The result of one file of features: its file of projections and the spread of its rows; None where it had no row."""
 
     file: WrittenFile | None
     spread: Spread | None
@@ -67,7 +63,7 @@ def project(
     extractor: str,
     pca: Pca,
     folder_of: Callable[[str], str],
-) -> list[Projected]:
+) -> list[ProjectedFile]:
     """Project the features of `extractor` in `files` on the components, each into a file of its own (`columns.PROJECTED`).
 
     `folder_of` returns the folder for the projections of a drop. As in `fruits.features.featurize`, a file counts once the
@@ -77,7 +73,7 @@ def project(
         return []
     model = context.broadcast(pca)
 
-    def run(numbered: tuple[int, FeatureFile]) -> Projected:
+    def run(numbered: tuple[int, FeatureFile]) -> ProjectedFile:
         number, file = numbered
         task = TaskContext.get()
         assert task is not None, "Spark calls this in a task"
@@ -95,6 +91,6 @@ def project(
 
         key = f"{folder_of(file.drop)}part-{number:05d}-{task.taskAttemptId()}.parquet"
         written = Storage(bucket).write_parquet(key, projections(), SCHEMA)
-        return Projected(written, reduce(Spread.merge, spreads) if spreads else None)
+        return ProjectedFile(written, reduce(Spread.merge, spreads) if spreads else None)
 
     return context.parallelize(list(enumerate(files)), len(files)).map(run).collect()

@@ -1,12 +1,9 @@
-"""The list of photos of a run, and how it is dealt to tasks.
-
-It must not know what is done with a photo.
-"""
+"""The list of photos of a run, and how it is divided among tasks."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -32,7 +29,7 @@ class Part:
     stop: int
 
 
-def deal(sizes: np.ndarray, *, cores: int) -> list[Part]:
+def split_into_parts(sizes: np.ndarray, *, cores: int) -> list[Part]:
     """Cut a list of photos, by their sizes in bytes, shape (n,), into parts of about the same work; none for no photos."""
     if not len(sizes):
         return []
@@ -44,7 +41,7 @@ def deal(sizes: np.ndarray, *, cores: int) -> list[Part]:
 
 
 def tasks_for(photos: int, size_bytes: int, *, cores: int) -> int:
-    """Return into how many tasks a batch of so many photos and bytes is dealt, a multiple of `cores` once it is worth that.
+    """Return the number of tasks for a batch of so many photos and bytes, a multiple of `cores` once it is worth that.
 
     Large batches get tasks whose files have 64 to 128 MB, at least two per core; smaller ones up to `WAVES` tasks per core.
     """
@@ -57,7 +54,7 @@ def tasks_for(photos: int, size_bytes: int, *, cores: int) -> int:
 
 
 def read_sizes(storage: Storage, key: str) -> np.ndarray:
-    """Return the sizes of all photos of the list at `key`, in bytes, shape (n,), int64; 0 where the list says none."""
+    """Return the sizes of all photos of the list at `key`, in bytes, shape (n,), int64; 0 where the list has none."""
     sizes: np.ndarray = storage.read_column(key, "size_bytes").fill_null(0).to_numpy()
     return sizes
 
@@ -73,3 +70,10 @@ def read_photos(storage: Storage, key: str, *, start: int, stop: int) -> Iterato
             wanted = batch.slice(max(start - row, 0), max(stop - max(row, start), 0))
             yield from wanted.to_pylist()
             row += len(batch)
+
+
+def sample_photos(storage: Storage, key: str, *, total: int, count: int) -> list[Photo]:
+    """Return up to `count` of the `total` photos of the list at `key`, evenly spaced."""
+    step = max(1, total // count)
+    spaced = islice(read_photos(storage, key, start=0, stop=total), 0, count * step, step)
+    return list(spaced)

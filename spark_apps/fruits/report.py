@@ -1,6 +1,6 @@
-"""The run's report: one HTML page that opens offline, and its figures as JSON.
+"""Renders the run's report: one HTML page that opens offline, and its figures as JSON.
 
-It must not read storage or Spark: manifests and arrays in, text out.
+Reads nothing by itself: manifests and arrays in, text out.
 """
 
 import base64
@@ -31,7 +31,7 @@ class MapPoints:
 
 
 def figures_of(manifests: list[Manifest], card: PcaCard, *, drop: str, mode: str, release: str) -> dict[str, Any]:
-    """Return what the report says, as plain data; `report.json` is this."""
+    """Return the report's figures as plain data, the content of `report.json`."""
     by_stage = {manifest.stage: manifest for manifest in manifests}
     featurized = by_stage["featurize"]
     return {

@@ -1,7 +1,4 @@
-"""Saved PCAs: arrays and a card, below `models/pca/<model_id>/`.
-
-It must not know how a PCA is computed.
-"""
+"""Saves and loads PCAs: arrays and a card, below `models/pca/<model_id>/`."""
 
 import json
 from dataclasses import dataclass
@@ -23,8 +20,8 @@ class PcaCard:
     k: int
     explained: float
     count: int
-    asked_variance: float
-    asked_components: int
+    requested_variance: float
+    requested_components: int
     created_at: str
 
 
@@ -38,8 +35,9 @@ def save_pca(storage: Storage, pca: Pca, card: PcaCard) -> None:
 
 
 def read_card(storage: Storage, model_id: str) -> PcaCard:
-    """Read a PCA's card."""
-    return PcaCard(**json.loads(storage.read(layout.pca_card(model_id))))
+    """Read a PCA's card; one of an earlier release has `asked_...` for `requested_...`."""
+    card = json.loads(storage.read(layout.pca_card(model_id)))
+    return PcaCard(**{name.replace("asked_", "requested_"): value for name, value in card.items()})
 
 
 def load_pca(storage: Storage, model_id: str, *, extractor: str) -> Pca:

@@ -1,21 +1,19 @@
-"""The frame around a stage: argv in, a Spark session, a manifest out.
+"""The frame of every stage: argv in, a Spark context, a manifest out.
 
-It must not know what any one stage does. The session sets only its name: master, endpoints and credentials are the cluster's.
+The context sets only its name: master, endpoints and credentials are the cluster's. No stage uses Spark SQL, whose first query
+loads classes for seconds.
 """
 
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from pyspark import SparkConf, SparkContext
-from pyspark.sql import DataFrame, SparkSession
 
 from fruits.storage import Storage
 from fruits_contract import layout
-from fruits_contract.columns import ddl
 from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Manifest, WrittenFile
 from fruits_contract.pipeline import Stage
@@ -41,26 +39,9 @@ class StageRun:
         print(f"{stage.name}: {stage.does}", flush=True)
         return cls(stage, params, context, storage, datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic())
 
-    @cached_property
-    def spark(self) -> SparkSession:
-        """Spark SQL, for the stages that need it: its first query loads classes for seconds."""
-        return SparkSession.builder.getOrCreate()
-
-    def table(self, *folders: str, columns: dict[str, str]) -> DataFrame:
-        """Read Parquet files or folders of the bucket, with the columns of the contract; nothing to read gives no rows."""
-        schema = ddl(columns)
-        if not folders:
-            return self.spark.createDataFrame([], schema)
-        return self.spark.read.schema(schema).parquet(*map(self.uri, folders)).select(*columns)
-
-    def written(self, stage: Stage, table: str, *, columns: dict[str, str]) -> DataFrame:
-        """Return the rows that an earlier stage wrote for a table (`layout.FEATURES_TABLE`, ...), as its manifest names them."""
-        files = [file.key for file in self.manifest_of(stage).files if file.key.startswith(f"{table}/")]
-        return self.table(*files, columns=columns)
-
-    def uri(self, key: str) -> str:
-        """Return the s3:// address of a key."""
-        return layout.uri(self.params.bucket, key)
+    def files_of(self, stage: Stage, table: str) -> list[str]:
+        """Return the keys of the files that an earlier stage wrote for a table (`layout.FEATURES_TABLE`, ...)."""
+        return [file.key for file in self.manifest_of(stage).files if file.key.startswith(f"{table}/")]
 
     def manifest_of(self, stage: Stage) -> Manifest:
         """Return what an earlier stage of this run left."""

@@ -1,11 +1,11 @@
-"""Small objects of the bucket, read and written by a driver or a worker.
+"""Reads and writes objects of the bucket: bytes, arrays and Parquet, from a driver or a worker.
 
-Endpoint, region and keys come from the standard environment. It must not build keys (`fruits_contract.layout` does).
+Endpoint, region and credentials come from the standard AWS environment; keys come from `fruits_contract.layout`.
 """
 
 import io
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +17,9 @@ from obstore.fsspec import BufferedFile, FsspecStore
 from obstore.store import S3Store
 
 from fruits_contract.manifest import WrittenFile
+
+CHUNK_ROWS = 3072  # rows read at a time: 16 MB of features
+UPLOADS_AT_ONCE = 2  # parts of 5 MB of one file; obstore's own 12 take as much memory as a whole file of features
 
 
 class Storage:
@@ -40,12 +43,18 @@ class Storage:
 
     def upload(self, key: str, file: str) -> None:
         """Put a local file, in parts when it is large."""
-        obstore.put(self.store, key, Path(file))
+        obstore.put(self.store, key, Path(file), max_concurrency=UPLOADS_AT_ONCE)
 
     def open(self, key: str) -> BufferedFile:
         """Open an object to read parts of it, as Parquet's readers do."""
         file: BufferedFile = self._files.open(f"{self.bucket}/{key}")
         return file
+
+    def read_rows(self, key: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield columns of a Parquet object, up to `CHUNK_ROWS` rows at a time; one row group is in memory."""
+        with self.open(key) as source:
+            content = pq.ParquetFile(source, pre_buffer=True)
+            yield from content.iter_batches(CHUNK_ROWS, columns=list(columns), use_threads=False)
 
     def read_arrays(self, key: str) -> dict[str, np.ndarray]:
         """Return the arrays of an .npz object by name."""
@@ -72,7 +81,7 @@ class Storage:
                 return None
             size = file.tell()
             file.seek(0)
-            obstore.put(self.store, key, file)
+            obstore.put(self.store, key, file, max_concurrency=UPLOADS_AT_ONCE)
         return WrittenFile(key, size, rows)
 
     def delete_folder(self, prefix: str, *, but: Iterable[str] = ()) -> None:
@@ -93,4 +102,5 @@ def write_row_groups(file: IO[bytes], groups: Iterable[pa.RecordBatch], schema: 
         for group in groups:
             out.write_batch(group)
             rows += len(group)
+            del group  # its memory is free before the next one is made
     return rows

@@ -1,9 +1,11 @@
-"""From the bytes of a photo to the extractor's input.
+"""Decodes the bytes of a photo into the extractor's input.
 
-It must not know Spark, S3 or the network: the prediction service uses it too, so training and serving cannot differ.
+Imports neither Spark nor an S3 client, so that a service can decode exactly as the stages do; enforced by test_architecture.
 """
 
 import io
+import re
+import struct
 import warnings
 
 import numpy as np
@@ -12,6 +14,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from fruits.errors import UnreadableImage
 
 SIZE_PX = 224
+# Pillow knows 40 more. Some open other programs (EPS starts Ghostscript), and their decoders are used and tested less.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
 # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size (scaled DCT) as long as both sides stay this many times the input's.
 SCALED_DCT_MARGIN = 2
@@ -36,7 +40,8 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
     Raises
     ------
     UnreadableImage
-        With a reason code: empty, not_an_image, truncated, too_many_pixels. The caller records it as a reject and goes on.
+        With a reason code: empty, not_an_image, format_not_allowed, decoder_missing, truncated, too_many_pixels. The caller
+        records it as a reject and goes on.
 
     References
     ----------
@@ -44,30 +49,79 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
     """
     if not content:
         raise UnreadableImage("empty", "the object has 0 bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        photo, width, height = _read(content, scaled_px=SCALED_DCT_MARGIN * size_px)
+    image = np.empty((size_px, size_px, 3), np.float32) if out is None else out
+    np.divide(np.asarray(photo.resize((size_px, size_px), Image.Resampling.BICUBIC)), np.float32(127.5), out=image)
+    np.subtract(image, np.float32(1), out=image)
+    return image, width, height
+
+
+# Pillow's texts: "decoder jpeg not available", "Unsupported BMP compression (5)", "... not yet supported".
+_NO_DECODER = re.compile(r"\bunsupported\b|\bnot available\b|\bnot yet supported\b", re.IGNORECASE)
+
+
+def _read(content: bytes, *, scaled_px: int) -> tuple[Image.Image, int, int]:
+    """Return the photo upright and in RGB, and its stored width and height, upright; a JPEG may be scaled down to `scaled_px`."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content)) as photo:
-                if photo.width * photo.height > MAX_PIXELS:
-                    raise UnreadableImage("too_many_pixels", f"{photo.width} x {photo.height} is over {MAX_PIXELS:,} pixels")
-                width, height = photo.size
-                photo.draft(None, (SCALED_DCT_MARGIN * size_px, SCALED_DCT_MARGIN * size_px))
-                photo.load()
-                if photo.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS:
-                    width, height = height, width
-                ImageOps.exif_transpose(photo, in_place=True)
-                upright = _rgb(photo)
+        with Image.open(io.BytesIO(content), formats=FORMATS) as photo:
+            if photo.width * photo.height > MAX_PIXELS:
+                raise UnreadableImage("too_many_pixels", f"{photo.width} x {photo.height} is over {MAX_PIXELS:,} pixels")
+            width, height = photo.size
+            photo.draft(None, (scaled_px, scaled_px))
+            _load(photo)
+            if photo.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS:
+                width, height = height, width
+            ImageOps.exif_transpose(photo, in_place=True)
+            return _rgb(photo), width, height
     except UnidentifiedImageError as error:
-        raise UnreadableImage("not_an_image", f"{len(content)} bytes that begin with {content[:8]!r}") from error
+        raise _not_opened(content) from error
     except Image.DecompressionBombError as error:
         raise UnreadableImage("too_many_pixels", str(error)) from error
     except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
         # Pillow raises all five for damaged data, depending on the format and on where the damage is.
-        raise UnreadableImage("truncated", f"{type(error).__name__}: {error}") from error
-    image = np.empty((size_px, size_px, 3), np.float32) if out is None else out
-    np.divide(np.asarray(upright.resize((size_px, size_px), Image.Resampling.BICUBIC)), np.float32(127.5), out=image)
-    np.subtract(image, np.float32(1), out=image)
-    return image, width, height
+        reason = "decoder_missing" if _NO_DECODER.search(str(error)) else "truncated"
+        raise UnreadableImage(reason, f"{type(error).__name__}: {error}") from error
+
+
+def _not_opened(content: bytes) -> UnreadableImage:
+    """Return why Pillow opened `content` as none of `FORMATS`, by its first 16 bytes; no other format's file is opened."""
+    Image.init()
+    for name, (open_file, accept) in Image.OPEN.items():
+        recognised = accept(content[:16]) if accept else False
+        if not recognised:
+            continue
+        if name not in FORMATS:
+            return UnreadableImage("format_not_allowed", f"{name}; allowed are {', '.join(FORMATS)}")
+        if isinstance(recognised, str):  # Pillow's text for a format whose library this build lacks
+            return UnreadableImage("decoder_missing", recognised)
+        try:
+            open_file(io.BytesIO(content), "")
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:
+            # For a compression or pixel format that Pillow does not list, the cause is a KeyError.
+            reason = "decoder_missing" if isinstance(error.__cause__, KeyError) else "truncated"
+            return UnreadableImage(reason, f"{name}: {error}")
+    return UnreadableImage("not_an_image", f"{len(content)} bytes that begin with {content[:8]!r}")
+
+
+def _load(photo: Image.Image) -> None:
+    try:
+        photo.load()
+    except OSError as error:
+        compression = str(photo.info.get("compression"))
+        if photo.format == "TIFF" and not _can_encode(photo.mode, compression):
+            raise UnreadableImage("decoder_missing", f"TIFF with compression {compression}, which this build lacks") from error
+        raise
+
+
+def _can_encode(mode: str, compression: str) -> bool:
+    # libtiff reports damage and a missing codec alike, and does not list its codecs; a missing one cannot encode either.
+    try:
+        Image.new(mode, (16, 16)).save(io.BytesIO(), "TIFF", compression=compression)
+    except OSError:
+        return False
+    return True
 
 
 def _rgb(photo: Image.Image) -> Image.Image:

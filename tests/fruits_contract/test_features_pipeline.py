@@ -1,6 +1,5 @@
-"""What a person may ask for is checked with words that help, and reaches a stage through argv unchanged."""
+"""The run parameters of `fruits_features` are within their bounds, and agree with the trigger form."""
 
-import math
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -32,39 +31,15 @@ VALID: dict[str, Any] = {"bucket": "b", "run": "r", "drop": "d", "release": "v1"
 
 @given(run_params)
 def test_argv_brings_back_the_same_parameters(params: FeaturesRunParams) -> None:
-    argv = params.to_argv()
-    assert all(isinstance(word, str) for word in argv)
-    assert FeaturesRunParams.from_argv(argv) == params
-
-
-@pytest.mark.parametrize("name", [item.name for item in fields(FeaturesRunParams)])
-def test_argv_without_a_word_names_it_and_exits_with_2(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    flag = f"--{name.replace('_', '-')}"
-    argv = FeaturesRunParams(**VALID).to_argv()
-    place = argv.index(flag)
-    with pytest.raises(SystemExit) as left:
-        FeaturesRunParams.from_argv(argv[:place] + argv[place + 2 :])
-    assert left.value.code == 2
-    assert f"required: {flag}" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("word", ["--pcas", "--varian"])
-def test_argv_with_an_unknown_or_shortened_word_exits_with_2(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        FeaturesRunParams.from_argv([*FeaturesRunParams(**VALID).to_argv(), word, "1"])
-    assert left.value.code == 2
-    assert f"unrecognized arguments: {word}" in capsys.readouterr().err
+    assert FeaturesRunParams.from_argv(params.to_argv()) == params
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("variance", 0.0, r"variance is 0\.0; expected more than 0"),
-        ("variance", 1.01, r"variance is 1\.01; expected at most 1"),
-        ("variance", math.nan, r"variance is nan; expected more than 0"),
         ("components", 1281, r"components is 1281; expected at most 1280"),
         ("components", -1, r"components is -1; expected at least 1"),
-        ("max_reject_ratio", -0.01, r"max_reject_ratio is -0\.01; expected at least 0"),
         ("max_reject_ratio", 1.5, r"max_reject_ratio is 1\.5; expected at most 1"),
         ("engine", "onnx", r"engine is 'onnx'; expected one of auto, litert"),
         ("mode", "auto", r"mode is 'auto'; a planned run either fits or transforms"),
@@ -83,36 +58,10 @@ def test_values_out_of_bounds_are_refused_by_name(name: str, value: object, mess
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("variance", 1.0), ("variance", 5e-324), ("components", 0), ("components", 1280), ("max_reject_ratio", 0.0)],
+    [("variance", 1.0), ("components", 0), ("components", 1280), ("max_reject_ratio", 0.0), ("max_reject_ratio", 1.0)],
 )
 def test_the_bounds_themselves_are_accepted(name: str, value: float) -> None:
     assert asdict(FeaturesRunParams(**{**VALID, name: value}))[name] == value
-
-
-def test_nothing_asked_gives_every_default() -> None:
-    assert FEATURES_PIPELINE.resolve({}) == {spec.name: spec.default for spec in FEATURES_PIPELINE.trigger}
-
-
-def test_asked_values_replace_defaults() -> None:
-    assert FEATURES_PIPELINE.resolve({"mode": "fit", "components": 12}) == {
-        **FEATURES_PIPELINE.resolve({}),
-        "mode": "fit",
-        "components": 12,
-    }
-
-
-def test_an_asked_none_is_not_out_of_bounds() -> None:
-    assert FEATURES_PIPELINE.resolve({"components": None})["components"] is None
-
-
-def test_unknown_names_are_told_with_the_known_ones() -> None:
-    with pytest.raises(InvalidParam, match="unknown parameter colour, shape; expected drop, mode, variance, components"):
-        FEATURES_PIPELINE.resolve({"shape": 1, "mode": "fit", "colour": 2})
-
-
-def test_a_value_out_of_bounds_is_refused_before_a_run_is_planned() -> None:
-    with pytest.raises(InvalidParam, match=r"mode is 'refit'; expected one of auto, fit, transform"):
-        FEATURES_PIPELINE.resolve({"mode": "refit"})
 
 
 @pytest.mark.parametrize("spec", FEATURES_PIPELINE.trigger, ids=lambda spec: spec.name)
@@ -121,8 +70,7 @@ def test_every_default_is_within_its_own_bounds(spec: ParamSpec) -> None:
     assert spec.description.endswith(".")
 
 
-def test_every_stage_parameter_that_a_person_may_ask_for_has_the_same_default() -> None:
-    planned = {item.name: item.default for item in fields(FeaturesRunParams)}
-    for spec in FEATURES_PIPELINE.trigger:
-        if spec.name in ("variance", "max_reject_ratio", "engine"):
-            assert planned[spec.name] == spec.default
+@pytest.mark.parametrize("name", ["variance", "max_reject_ratio", "engine"])
+def test_a_run_parameter_has_the_default_of_the_trigger_form(name: str) -> None:
+    defaults = {item.name: item.default for item in fields(FeaturesRunParams)}
+    assert defaults[name] == FEATURES_PIPELINE.resolve({})[name]

@@ -1,4 +1,4 @@
-"""A real Spark on a real S3 server: one session in this process, and one run of all stages through spark-submit."""
+"""A real Spark on a real S3 server: one context in this process, and one run of all stages through spark-submit."""
 
 import io
 import json
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
+from pyspark import SparkConf, SparkContext
 
 from fruits.storage import Storage
 from fruits_contract import columns, layout
@@ -27,10 +27,7 @@ from fruits_contract.pipelines import STAGES
 from local.client import synthetic_photos
 from release import contents
 from release.extractor import Extractor
-from tests.release.s3_server import s3_environment
 from tests.spark_apps import spark_under_test
-
-__all__ = ["s3_environment"]
 
 VARIETIES = ("Apple Golden 1", "Cherry 3", "Tomato 1")
 PER_VARIETY = 20
@@ -40,13 +37,12 @@ LEFT_BEHIND = "part-00000-999.parquet"
 
 @dataclass(frozen=True)
 class Run:
-    """What the five stages left behind in the bucket, and what they said."""
+    """What the five stages left behind in the bucket."""
 
     params: FeaturesRunParams
     s3: Any
     varieties: dict[str, int]
     broken: dict[str, str]
-    outputs: dict[str, str]
 
     def read(self, key: str) -> bytes:
         content: bytes = self.s3.get_object(Bucket=self.params.bucket, Key=key)["Body"].read()
@@ -66,6 +62,10 @@ class Run:
     @property
     def photos(self) -> int:
         return sum(self.varieties.values())
+
+    @property
+    def readable(self) -> int:
+        return self.photos - len(self.broken)
 
     @cached_property
     def features(self) -> pa.Table:
@@ -95,16 +95,16 @@ def spark_variables(s3_environment: dict[str, str], tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="session")
-def spark(spark_variables: dict[str, str]) -> Iterator[SparkSession]:
-    """A Spark of one thread in this process, for small DataFrames."""
+def context(spark_variables: dict[str, str]) -> Iterator[SparkContext]:
+    """A Spark of one thread in this process, for small files."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in spark_variables.items():  # read once, when the JVM starts
             patch.setenv(name, value)
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        builder = SparkSession.builder.master("local[1]").appName("tests")
-        session = builder.config("spark.sql.shuffle.partitions", 2).config("spark.pyspark.python", sys.executable).getOrCreate()
-    yield session
-    session.stop()
+        conf = SparkConf().setMaster("local[1]").setAppName("tests").set("spark.pyspark.python", sys.executable)
+        opened = SparkContext.getOrCreate(conf)
+    yield opened
+    opened.stop()
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def run(
     extractor: Extractor,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Run:
-    """One drop with three broken photos, taken through all five stages in fit mode."""
+    """One drop with four photos that cannot be read, taken through all five stages in fit mode."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in spark_variables.items():
             patch.setenv(name, value)
@@ -155,6 +155,7 @@ def run(
         layout.raw_image(params.drop, first, "broken.jpg"): (cut, "truncated"),
         layout.raw_image(params.drop, first, "empty.jpg"): (b"", "empty"),
         layout.raw_image(params.drop, third, "text <b>.jpg"): (b"no photo at all", "not_an_image"),
+        layout.raw_image(params.drop, third, "line\nbreak.jpg"): (next(iter(good.values())), "unreadable_key"),
     }
     photos = good | {key: content for key, (content, _) in broken.items()}
     etags = {key: put(key, content) for key, content in photos.items()}
@@ -162,8 +163,7 @@ def run(
         {"path": key, "etag": etags[key], "size_bytes": len(photos[key]), "label": layout.variety_of(key), "contributor": ""}
         for key in photos
     ]
-    kinds = {"string": pa.string(), "bigint": pa.int64()}
-    table = pa.Table.from_pylist(batch, schema=pa.schema([(name, kinds[kind]) for name, kind in columns.BATCH.items()]))
+    table = pa.Table.from_pylist(batch, schema=columns.arrow_schema(columns.BATCH))
     pq.write_table(table, content := io.BytesIO())
     put(layout.batch(params.run), content.getvalue())
     put(layout.retained(params.run), b"[]")
@@ -171,18 +171,17 @@ def run(
         put(f"{part}{LEFT_BEHIND}", b"what a task had written that was done again")
 
     folder = tmp_path_factory.mktemp("work")
-    outputs = {stage.name: submit(params, stage, environment=spark_variables, folder=folder) for stage in STAGES}
+    for stage in STAGES:
+        submit(params, stage, environment=spark_variables, folder=folder)
     varieties = {name: sum(layout.variety_of(key) == name for key in photos) for name in (first, second, third)}
-    return Run(params, s3, varieties, {key: reason for key, (_, reason) in broken.items()}, outputs)
+    return Run(params, s3, varieties, {key: reason for key, (_, reason) in broken.items()})
 
 
-def submit(params: FeaturesRunParams, stage: Stage, *, environment: dict[str, str], folder: Path) -> str:
-    """Run one stage as EMR does, from the bucket and with the packages from the zip alone; return what it wrote."""
+def submit(params: FeaturesRunParams, stage: Stage, *, environment: dict[str, str], folder: Path) -> None:
+    """Run one stage as EMR does, from the bucket and with the packages from the zip alone."""
     package, script = layout.package_zip(params.release), layout.stage_script(params.release, stage.name)
     settings = {
         "spark.pyspark.python": sys.executable,
-        "spark.sql.shuffle.partitions": "4",
-        "spark.sql.warehouse.dir": str(folder),
         "spark.driver.memory": "1g",
     }
     done = subprocess.run(
@@ -200,15 +199,14 @@ def submit(params: FeaturesRunParams, stage: Stage, *, environment: dict[str, st
         check=False,
     )
     assert done.returncode == 0, f"{stage.name} left with code {done.returncode}:\n{done.stdout}\n{done.stderr[-6000:]}"
-    return done.stdout + done.stderr
 
 
 def _photos(factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Return good photos by key: real ones where they are, drawn ones otherwise."""
+    """Return good photos by key: real ones where they are, synthetic ones otherwise."""
     real = contents.ROOT.parent / "shared" / "fruits-360"
     varieties: tuple[str, ...] = VARIETIES
     if not real.is_dir():
-        real = factory.mktemp("drawn")
+        real = factory.mktemp("synthetic")
         synthetic_photos.draw(real, per_variety=PER_VARIETY)
         varieties = tuple(f"{synthetic_photos.PREFIX}{name}" for name in ("Apple", "Banana", "Cherry"))
     return {

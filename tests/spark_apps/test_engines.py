@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fruits.engine_trial import try_engines
 from fruits.engines import Engine, open_engine
 from fruits.errors import EngineUnusable
 from fruits.vision import decode
-from fruits_contract.features_pipeline import ENGINES
+from fruits_contract import features_pipeline
 from release.extractor import Extractor
 
-FLOAT32 = ("litert", "openvino", "tensorflow")
+ENGINES = ("litert", "openvino", "tensorflow")
 
 
 def opened(name: str, extractor: Extractor) -> Engine:
@@ -24,7 +23,7 @@ def opened(name: str, extractor: Extractor) -> Engine:
         pytest.skip(f"{name} cannot run here: {error}")
 
 
-@pytest.fixture(scope="module", params=FLOAT32)
+@pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest, extractor: Extractor) -> Engine:
     return opened(request.param, extractor)
 
@@ -34,8 +33,8 @@ def features_of(engine: Engine, photos: np.ndarray) -> np.ndarray:
     return np.concatenate([engine.features(photos[start : start + step]) for start in range(0, len(photos), step)])
 
 
-def test_every_engine_that_can_be_asked_for_is_tested() -> None:
-    assert set(ENGINES) == {"auto", *FLOAT32, "openvino-bfloat16"}
+def test_every_engine_of_the_form_is_tested() -> None:
+    assert set(features_pipeline.ENGINES) == {"auto", *ENGINES}
 
 
 def images(count: int) -> np.ndarray:
@@ -75,32 +74,10 @@ def test_earlier_features_are_not_overwritten_by_later_ones(engine: Engine) -> N
     assert (first == kept).all()
 
 
-@pytest.mark.parametrize("name", ["litert", "openvino", "tensorflow"])
+@pytest.mark.parametrize("name", ENGINES)
 def test_the_name_says_engine_version_and_precision(name: str, extractor: Extractor) -> None:
     package = {"litert": "ai-edge-litert", "openvino": "openvino", "tensorflow": "tensorflow-cpu"}[name]
     assert opened(name, extractor).name == f"{name}-{version(package)}-float32"
-
-
-def test_bfloat16_passes_the_trial_only_where_it_is_close_to_keras(extractor: Extractor, reference_photos: Path) -> None:
-    engine = opened("openvino-bfloat16", extractor)
-    assert engine.name == f"openvino-{version('openvino')}-bfloat16"
-    with np.load(reference_photos / "reference_features.npz") as reference:
-        keys, expected = reference["keys"], reference["features"]
-    images = np.stack([decode((reference_photos / str(key)).read_bytes())[0] for key in keys])
-    features = features_of(engine, images)
-    cosine = (features * expected).sum(axis=1) / np.linalg.norm(features, axis=1) / np.linalg.norm(expected, axis=1)
-    _, trial = try_engines(["openvino-bfloat16"], images, open_engine=lambda name: opened(name, extractor))
-    assert trial.min_cosine == pytest.approx(cosine.min(), abs=1e-5)
-    assert trial.refused or cosine.min() >= 0.999 - 1e-5
-
-
-def test_bfloat16_is_refused_by_a_cpu_that_does_not_compute_in_it(extractor: Extractor) -> None:
-    import openvino
-
-    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        pytest.skip("this CPU computes in bfloat16")
-    with pytest.raises(EngineUnusable, match="the CPU does not compute in bfloat16"):
-        open_engine("openvino-bfloat16", extractor.path().read_bytes())
 
 
 def test_an_unknown_engine_is_refused_with_the_known_ones() -> None:

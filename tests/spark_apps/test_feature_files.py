@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
+from pyspark import SparkContext
 
 from fruits.errors import TooFewImages
-from fruits.feature_files import CHUNK_ROWS, FeatureFile, read_features, vectors_of
+from fruits.feature_files import FeatureFile, read_features, vectors_of
 from fruits.pca import Moments
 from fruits.pca_jobs import moments_of
-from fruits.storage import Storage
+from fruits.storage import CHUNK_ROWS, Storage
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark4]
 THIS, OTHER = "a" * 64, "b" * 64
@@ -86,21 +86,21 @@ def test_files_that_a_delta_commit_rewrote_are_read_as_well(bucket: Storage, s3_
     assert (read(FeatureFile(key, superseded_by=(key,)))).size == 0
 
 
-def test_the_moments_of_many_files_are_those_of_all_rows(spark: SparkSession, bucket: Storage) -> None:
+def test_the_moments_of_many_files_are_those_of_all_rows(context: SparkContext, bucket: Storage) -> None:
     rows = vectors(700, seed=6)
     files = []
     for number, part in enumerate(np.array_split(rows, 7)):
         put(bucket, f"part{number}.parquet", [f"{number}-{n}" for n in range(len(part))], part, group=30)
         files.append(FeatureFile(f"part{number}.parquet"))
-    found = moments_of(spark.sparkContext, files, bucket="files", extractor=THIS)
+    found = moments_of(context, files, bucket="files", extractor=THIS)
     expected = Moments.of(rows)
     assert found.count == 700
     assert np.abs(found.mean - expected.mean).max() <= 1e-12
     assert np.abs(found.m2 - expected.m2).max() <= 1e-9
 
 
-def test_no_row_of_the_extractor_is_an_error_that_says_so(spark: SparkSession, bucket: Storage) -> None:
+def test_no_row_of_the_extractor_is_an_error_that_says_so(context: SparkContext, bucket: Storage) -> None:
     put(bucket, "other.parquet", ["q"], vectors(1, seed=7), extractor=OTHER)
     for files in ([], [FeatureFile("other.parquet")]):
         with pytest.raises(TooFewImages, match="not one photo with features"):
-            moments_of(spark.sparkContext, files, bucket="files", extractor=THIS)
+            moments_of(context, files, bucket="files", extractor=THIS)

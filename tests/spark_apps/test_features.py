@@ -1,9 +1,7 @@
 """Photos keep their order, few are in memory at a time, and a photo that cannot be read stops nobody."""
 
 import io
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,11 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pyspark import SparkContext
 
 from fruits import features
 from fruits.errors import UnreadableImage
-from fruits.features import AHEAD_PHOTOS, features_of, run_ahead
+from fruits.features import BroadcastExtractor, EngineChoice, choose_engine, features_of
+from fruits.photo_reader import AHEAD_PHOTOS
+from fruits.storage import Storage
 from fruits_contract import columns
+from release.extractor import Extractor
 
 DIGEST = "e" * 64
 BATCH_IMAGES = 8
@@ -65,7 +67,7 @@ def read(row: dict[str, Any]) -> tuple[bytes, str]:
 def run(photos: list[dict[str, Any]], *, reader: Any = read) -> tuple[list[dict[str, Any]], list[dict[str, Any]], MeanColour]:
     rejects: list[dict[str, Any]] = []
     engine = MeanColour()
-    batches = list(features_of(photos, read=reader, engine=engine, digest=DIGEST, reject=rejects.extend))
+    batches = list(features_of(photos, read=reader, engine=engine, digest=DIGEST, reject=rejects.append))
     return [row for batch in batches for row in batch.to_pylist()], rejects, engine
 
 
@@ -83,10 +85,8 @@ def test_every_photo_has_its_own_features_in_the_order_of_the_batch(count: int) 
 
 def test_rows_have_the_columns_of_the_contract() -> None:
     engine = MeanColour()
-    (batch,) = features_of([photo(7)], read=read, engine=engine, digest=DIGEST, reject=lambda rows: None)
-    assert batch.schema.names == list(columns.FEATURES)
-    kinds = {"string": pa.string(), "int": pa.int32(), "array<float>": pa.list_(pa.float32())}
-    assert batch.schema.types == [kinds[kind] for kind in columns.FEATURES.values()]
+    (batch,) = features_of([photo(7)], read=read, engine=engine, digest=DIGEST, reject=lambda row: None)
+    assert batch.schema == columns.arrow_schema(columns.FEATURES)
     (row,) = batch.to_pylist()
     assert len(row.pop("features")) == 1280
     assert row == {
@@ -109,7 +109,7 @@ def test_many_photos_come_in_several_batches(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(features, "ROWS_OUT", 16)
     engine = MeanColour()
     photos = [photo(number) for number in range(50)]
-    batches = list(features_of(photos, read=read, engine=engine, digest=DIGEST, reject=lambda rows: None))
+    batches = list(features_of(photos, read=read, engine=engine, digest=DIGEST, reject=lambda row: None))
     assert [len(batch) for batch in batches] == [16, 16, 16, 2]
 
 
@@ -162,7 +162,7 @@ def test_an_error_of_the_network_is_passed_on() -> None:
             raise RuntimeError("no memory")
 
     with pytest.raises(RuntimeError, match="no memory"):
-        list(features_of([photo(1)], read=read, engine=Broken(), digest=DIGEST, reject=lambda rows: None))
+        list(features_of([photo(1)], read=read, engine=Broken(), digest=DIGEST, reject=lambda row: None))
 
 
 def test_a_slow_network_does_not_let_photos_pile_up() -> None:
@@ -181,57 +181,37 @@ def test_a_slow_network_does_not_let_photos_pile_up() -> None:
             return super().features(images)
 
     rejects: list[dict[str, Any]] = []
-    list(features_of(photos(), read=read, engine=Counting(), digest=DIGEST, reject=rejects.extend))
+    list(features_of(photos(), read=read, engine=Counting(), digest=DIGEST, reject=rejects.append))
     assert max(seen) <= AHEAD_PHOTOS + BATCH_IMAGES
 
 
 def test_rows_that_were_handed_on_are_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "ROWS_OUT", 16)
-    batches = features_of([photo(n) for n in range(40)], read=read, engine=MeanColour(), digest=DIGEST, reject=lambda rows: None)
+    batches = features_of([photo(n) for n in range(40)], read=read, engine=MeanColour(), digest=DIGEST, reject=lambda row: None)
     first = next(batches)
     before = first.to_pylist()
     list(batches)
     assert first.to_pylist() == before
 
 
-@given(st.lists(st.integers(0, 100), max_size=60), st.integers(1, 70), st.integers(1, 400))
-def test_results_come_in_the_order_of_the_items(items: list[int], photos: int, size: int) -> None:
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
-        patch.setattr(features, "AHEAD_PHOTOS", photos)
-        patch.setattr(features, "AHEAD_BYTES", size)
-        results = list(run_ahead(pool, lambda item: item * 2, items, size=lambda item: item))
-    assert results == [(item, item * 2) for item in items]
+@pytest.mark.slow
+@pytest.mark.spark4
+def test_auto_tries_the_engines_on_photos_of_the_batch(context: SparkContext, storage: Storage, extractor: Extractor) -> None:
+    photos = [photo(number) for number in range(40)]
+    for row in photos[1:]:  # the first one was deleted in the meantime
+        storage.write(row["path"], read(row)[0])
+    schema = columns.arrow_schema(columns.BATCH)
+    storage.write_parquet("runs/auto/batch.parquet", pa.Table.from_pylist(photos, schema=schema).to_batches(), schema)
+    model = context.broadcast(extractor.path().read_bytes())
 
+    def choose(engine: str) -> EngineChoice:
+        requested = BroadcastExtractor(extractor.digest, model, engine)
+        return choose_engine(context, storage, "runs/auto/batch.parquet", photos=40, extractor=requested)
 
-@pytest.mark.parametrize(("photos", "size", "most"), [(1, 10**6, 1), (16, 10**6, 16), (1000, 100, 10), (1000, 5, 1)])
-def test_no_more_than_the_bounds_allow_wait_or_run(monkeypatch: pytest.MonkeyPatch, photos: int, size: int, most: int) -> None:
-    monkeypatch.setattr(features, "AHEAD_PHOTOS", photos)
-    monkeypatch.setattr(features, "AHEAD_BYTES", size)
-    begun = 0
-
-    def items() -> Iterator[int]:
-        nonlocal begun
-        for item in range(60):
-            begun += 1
-            yield item
-
-    held = []
-    with ThreadPoolExecutor(4) as pool:
-        for yielded, _ in enumerate(run_ahead(pool, lambda item: item, items(), size=lambda item: 10)):
-            held.append(begun - yielded)
-    assert max(held) == most
-
-
-def test_items_run_at_the_same_time() -> None:
-    # Each of four waits until all four are under way: one after the other they would never pass.
-    together = threading.Barrier(4, timeout=30)
-    with ThreadPoolExecutor(4) as pool:
-        assert len(list(run_ahead(pool, lambda item: together.wait(), range(8), size=lambda item: 1))) == 8
-
-
-def test_an_error_comes_in_its_turn() -> None:
-    with ThreadPoolExecutor(2) as pool:
-        results = run_ahead(pool, lambda item: 1 / item, [1, 2, 0, 4], size=lambda item: 1)
-        assert [next(results), next(results)] == [(1, 1), (2, 0.5)]
-        with pytest.raises(ZeroDivisionError):
-            next(results)
+    choice = choose("auto")
+    assert choice.extractor.engine in ("litert", "openvino")
+    assert choice.name.startswith(f"{choice.extractor.engine}-")
+    assert [trial.engine for trial in choice.trials] == ["litert", "openvino"]
+    assert all(trial.min_cosine >= 0.999 and trial.images_per_second > 0 for trial in choice.trials), choice.trials
+    assert choice.as_figures()["trials"][0]["refused"] == ""
+    assert (choose("litert").why, choose("litert").trials) == ("requested", ())

@@ -3,9 +3,6 @@
 import numpy as np
 import pytest
 
-from fruits.errors import WrongExtractor
-from fruits.saved_pca import load_pca, read_card
-from fruits.storage import Storage
 from fruits_contract.features_pipeline import FIT_PCA
 from tests.spark_apps.conftest import Run
 
@@ -47,7 +44,7 @@ def test_the_card_says_what_the_arrays_hold(run: Run) -> None:
     assert run.card["extractor"] == run.params.extractor
     assert run.card["count"] == int(run.pca["count"]) == len(run.vectors)
     assert run.card["explained"] == pytest.approx(run.pca["spectrum"][: run.card["k"]].sum())
-    assert (run.card["asked_variance"], run.card["asked_components"]) == (0.7, 0)
+    assert (run.card["requested_variance"], run.card["requested_components"]) == (0.7, 0)
 
 
 def test_the_manifest_says_how_many_components_explain_how_much(run: Run) -> None:
@@ -55,25 +52,3 @@ def test_the_manifest_says_how_many_components_explain_how_much(run: Run) -> Non
     assert (manifest.rows_in, manifest.rows_out) == (len(run.vectors), len(run.vectors))
     assert manifest.figures == {"k": run.card["k"], "explained_variance": run.card["explained"]}
     assert manifest.digests["pca"] == "r1"
-
-
-@pytest.fixture
-def stages_storage(storage: Storage, run: Run) -> Storage:
-    return Storage(run.params.bucket)
-
-
-def test_a_saved_pca_is_loaded_as_it_was(run: Run, stages_storage: Storage) -> None:
-    pca = load_pca(stages_storage, "r1", extractor=run.params.extractor)
-    assert (pca.components == run.pca["components"]).all()
-    assert read_card(stages_storage, "r1").k == len(pca.components)
-
-
-def test_a_pca_of_another_extractor_is_refused(stages_storage: Storage, run: Run) -> None:
-    message = rf"PCA r1 was fitted on features of extractor {run.params.extractor[:12]}, .* of 000000000000; .*mode=fit"
-    with pytest.raises(WrongExtractor, match=message):
-        load_pca(stages_storage, "r1", extractor="0" * 64)
-
-
-def test_a_pca_that_is_not_there_is_named(stages_storage: Storage) -> None:
-    with pytest.raises(FileNotFoundError, match=r"s3://stages/models/pca/nobody/card\.json is not there"):
-        load_pca(stages_storage, "nobody", extractor="0" * 64)

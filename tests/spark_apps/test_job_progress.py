@@ -1,4 +1,4 @@
-"""A long job says how far it is, and a short one says nothing."""
+"""A long job prints its progress, and a short one prints nothing."""
 
 import time
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fruits import job_progress
-from fruits.job_progress import watched
+from fruits.job_progress import show_progress
 
 
 class Tracker:
@@ -26,23 +26,23 @@ class Tracker:
         return SimpleNamespace(numTasks=4, numCompletedTasks=self.done)
 
 
-def test_tasks_and_the_time_left_are_said_as_soon_as_one_is_done(
+def test_tasks_and_the_time_left_are_printed_as_soon_as_one_is_done(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(job_progress, "EVERY_S", 0.05)
     context: Any = SimpleNamespace(statusTracker=Tracker)
-    with watched(context, what="featurize: 9 photos"):
+    with show_progress(context, what="featurize: 9 photos"):
         deadline = time.monotonic() + 20
-        said = ""
-        while "1 of 4" not in said and time.monotonic() < deadline:
-            said += capsys.readouterr().err
+        printed = ""
+        while "1 of 4" not in printed and time.monotonic() < deadline:
+            printed += capsys.readouterr().err
             time.sleep(0.02)
-    none, one, *_ = said.splitlines()
+    none, one, *_ = printed.splitlines()
     assert none == "featurize: 9 photos, 0 of 4 tasks done after 0 s"
     assert one.startswith("featurize: 9 photos, 1 of 4 tasks done after 0 s, about ")
 
 
-def test_a_short_job_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with watched(SimpleNamespace(statusTracker=Tracker), what="x"):  # type: ignore[arg-type]
+def test_a_short_job_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress(SimpleNamespace(statusTracker=Tracker), what="x"):  # type: ignore[arg-type]
         pass
     assert capsys.readouterr().err == ""

@@ -162,7 +162,7 @@ def test_copies_of_one_photo_are_too_few() -> None:
 
 
 def test_more_components_than_directions_are_refused() -> None:
-    with pytest.raises(TooFewImages, match="6 components were asked for; 6 photos have at most 5"):
+    with pytest.raises(TooFewImages, match="6 components were requested; 6 photos have at most 5"):
         fit(Moments.of(photos(6)), components=6)
     assert len(fit(Moments.of(photos(6)), components=5).components) == 5
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
+from pyspark import SparkContext
 
 from fruits.feature_files import FeatureFile
 from fruits.pca import Moments, Pca, fit
@@ -39,7 +39,7 @@ def put(bucket: Storage, key: str, paths: list[str], rows: np.ndarray, *, extrac
     bucket.write(key, content.getvalue())
 
 
-def test_files_are_projected_drop_by_drop(spark: SparkSession, storage: Storage, rows: np.ndarray, pca: Pca) -> None:
+def test_files_are_projected_drop_by_drop(context: SparkContext, storage: Storage, rows: np.ndarray, pca: Pca) -> None:
     files = {
         "tables/features/drop=new/run=2/own.parquet": (list("bc"), rows[:2], THIS),
         "tables/features/drop=new/run=1/old.parquet": (list("abc"), rows[2:5], THIS),
@@ -51,7 +51,7 @@ def test_files_are_projected_drop_by_drop(spark: SparkSession, storage: Storage,
     own, *published = files
     listed = [FeatureFile(own), *(FeatureFile(key, superseded_by=(own,) if "=new" in key else ()) for key in published)]
     done = project(
-        spark.sparkContext,
+        context,
         listed,
         bucket=storage.bucket,
         extractor=THIS,
@@ -71,5 +71,5 @@ def test_files_are_projected_drop_by_drop(spark: SparkSession, storage: Storage,
     assert done[-1].file is done[-1].spread is None, "a file without a row that counts leaves nothing"
 
 
-def test_no_files_leave_nothing(spark: SparkSession, pca: Pca) -> None:
-    assert project(spark.sparkContext, [], bucket="first", extractor=THIS, pca=pca, folder_of=str) == []
+def test_no_files_leave_nothing(context: SparkContext, pca: Pca) -> None:
+    assert project(context, [], bucket="first", extractor=THIS, pca=pca, folder_of=str) == []

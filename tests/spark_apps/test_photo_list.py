@@ -1,4 +1,4 @@
-"""A batch is dealt to tasks of about the same work, and each task reads its own rows of the list, all of them once."""
+"""A batch is divided into tasks of about the same work, and each task reads its own rows of the list, all of them once."""
 
 import io
 from itertools import pairwise
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 
 from fruits import photo_list
-from fruits.photo_list import BYTES_LIKE_A_PHOTO, FULL_TASK, deal, read_photos, tasks_for
+from fruits.photo_list import BYTES_LIKE_A_PHOTO, FULL_TASK, read_photos, sample_photos, split_into_parts, tasks_for
 from fruits.storage import Storage
 
 
@@ -31,7 +31,7 @@ class InMemory(Storage):
 
 @given(st.lists(st.integers(0, 20_000_000), max_size=400), st.integers(1, 9))
 def test_every_photo_is_in_one_part(sizes: list[int], cores: int) -> None:
-    parts = deal(np.array(sizes, dtype=np.int64), cores=cores)
+    parts = split_into_parts(np.array(sizes, dtype=np.int64), cores=cores)
     assert [part.number for part in parts] == list(range(len(parts)))
     assert all(part.start < part.stop for part in parts)
     assert all(one.stop == other.start for one, other in pairwise(parts))
@@ -40,7 +40,7 @@ def test_every_photo_is_in_one_part(sizes: list[int], cores: int) -> None:
 
 def test_parts_have_the_same_work_though_large_photos_lie_together() -> None:
     sizes = np.array([6_000_000] * 1_000 + [5_000] * 9_000)
-    parts = deal(sizes, cores=2)
+    parts = split_into_parts(sizes, cores=2)
     work = [(part.stop - part.start) + sizes[part.start : part.stop].sum() / BYTES_LIKE_A_PHOTO for part in parts]
     assert len(parts) == 8
     assert max(work) / min(work) < 1.02
@@ -57,6 +57,14 @@ def test_a_part_reads_its_rows(rows: int, group: int, data: st.DataObject) -> No
 
 
 @pytest.mark.parametrize(
+    ("total", "expected"), [(1, [0]), (5, [0, 1, 2, 3, 4]), (12, [0, 2, 4, 6, 8]), (99, [0, 19, 38, 57, 76])]
+)
+def test_a_sample_is_evenly_spaced(total: int, expected: list[int]) -> None:
+    sample = sample_photos(InMemory(total, group=7), "list", total=total, count=5)
+    assert [photo["size_bytes"] for photo in sample] == expected
+
+
+@pytest.mark.parametrize(
     ("photos", "size_bytes", "cores", "tasks"),
     [
         (0, 0, 2, 1),
@@ -69,7 +77,7 @@ def test_a_part_reads_its_rows(rows: int, group: int, data: st.DataObject) -> No
         (10_000, 40_000_000_000, 4, 16),
     ],
 )
-def test_a_batch_is_dealt_in_tasks_of_about_the_same_work(photos: int, size_bytes: int, cores: int, tasks: int) -> None:
+def test_a_batch_is_divided_into_tasks_of_about_the_same_work(photos: int, size_bytes: int, cores: int, tasks: int) -> None:
     assert tasks_for(photos, size_bytes, cores=cores) == tasks
 
 

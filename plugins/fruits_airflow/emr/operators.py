@@ -78,6 +78,7 @@ class StageOperator(EmrAddStepsOperator):
 
         plan = Plan.of_run(context)
         if self.stage.only_in_mode not in ("", plan.params.mode):
+            self.log.info("Skipped: %s runs with mode=%s only", self.stage.name, self.stage.only_in_mode)
             raise AirflowSkipException(f"{self.stage.name} runs with mode={self.stage.only_in_mode} only")
         settings = Settings.load()
         if is_published(plan.params.run, bucket=Bucket.of(settings, aws_conn_id=self.aws_conn_id)):

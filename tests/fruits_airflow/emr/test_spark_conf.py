@@ -29,7 +29,7 @@ def told(settings: Settings, params: FeaturesRunParams) -> dict[str, dict[str, s
 
 
 def names() -> Iterator[str]:
-    for lines in (spark_conf.STEP, *spark_conf.CLUSTER.values(), spark_conf.LEFT):
+    for lines in (spark_conf.STEP, *spark_conf.CLUSTER.values(), spark_conf.KEPT_DEFAULTS):
         yield from (line.name for line in lines)
 
 
@@ -39,7 +39,7 @@ def test_nothing_is_said_twice(told: dict[str, dict[str, str]]) -> None:
 
 
 def test_every_line_has_its_reason() -> None:
-    for lines in (spark_conf.STEP, *spark_conf.CLUSTER.values(), spark_conf.LEFT):
+    for lines in (spark_conf.STEP, *spark_conf.CLUSTER.values(), spark_conf.KEPT_DEFAULTS):
         for line in lines:
             assert line.value
             assert re.search(r"[.]$", line.reason), line.name

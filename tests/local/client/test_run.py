@@ -20,9 +20,6 @@ from local.client.options import SYNTHETIC, RunRequest, drop_name
 from local.client.run import provide_photos
 from local.client.screen import Screen, render
 from local.client.upload import CannotUpload, list_drop
-from tests.release.s3_server import bucket, s3, s3_environment
-
-__all__ = ["bucket", "s3", "s3_environment"]
 
 RUN_ID = "manual__2026-11-22T10:00:00+00:00"
 

@@ -10,9 +10,6 @@ from mypy_boto3_s3 import S3Client
 from fruits_contract import layout
 from local.client import upload
 from local.client.upload import CannotUpload, upload_drop
-from tests.release.s3_server import bucket, s3, s3_environment
-
-__all__ = ["bucket", "s3", "s3_environment"]
 
 
 @pytest.fixture

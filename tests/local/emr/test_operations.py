@@ -28,7 +28,7 @@ def test_a_cluster_is_described_as_requested(service: Service) -> None:
         "Tags": [{"Key": "project", "Value": "fruits"}],
         "VisibleToAllUsers": False,
     }
-    instances = {"Ec2SubnetId": "subnet-1", "Placement": {"AvailabilityZone": "us-east-1b"}}
+    instances = {"Ec2SubnetId": "subnet-1", "Placement": {"AvailabilityZone": "eu-north-1b"}}
     request = cluster_request(Instances=instances, JobFlowRole="EMR_EC2_DefaultRole", **same)
     created = service.emr.run_job_flow(**request)
     service.emr.get_waiter("cluster_running").wait(ClusterId=created["JobFlowId"], WaiterConfig={"Delay": 0.2})
@@ -43,7 +43,7 @@ def test_a_cluster_is_described_as_requested(service: Service) -> None:
         "ReleaseLabel": "emr-7.14.0",
         "ClusterArn": created["ClusterArn"],
         "Ec2InstanceAttributes": {
-            "Ec2AvailabilityZone": "us-east-1b",
+            "Ec2AvailabilityZone": "eu-north-1b",
             "Ec2SubnetId": "subnet-1",
             "IamInstanceProfile": "EMR_EC2_DefaultRole",
         },
@@ -57,7 +57,7 @@ def test_a_cluster_is_described_as_requested(service: Service) -> None:
 
 @pytest.mark.parametrize(
     ("placement", "zone"),
-    [({}, "us-east-1a"), ({"Placement": {"AvailabilityZones": ["us-east-1c", "us-east-1d"]}}, "us-east-1c")],
+    [({}, "eu-north-1a"), ({"Placement": {"AvailabilityZones": ["eu-north-1c", "eu-north-1d"]}}, "eu-north-1c")],
 )
 def test_the_availability_zone_is_chosen(service: Service, placement: dict[str, Any], zone: str) -> None:
     cluster = service.describe(service.run(Instances=placement))

@@ -1,0 +1,85 @@
+"""Counts the rows of a run's files for the checks: Arrow in Spark tasks, one file at a time, and only counts on the driver."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pyarrow as pa
+from pyspark import SparkContext
+
+from fruits.storage import Storage
+
+EXAMPLES = 5
+FindFaults = Callable[[pa.RecordBatch], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Rows of some files: in all, by label, and by fault, each fault with the paths of its first rows."""
+
+    rows: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def merge(self, other: "RowCounts") -> "RowCounts":
+        """Return the counts of both."""
+        faults = self.faults + other.faults
+        examples = {name: (self.examples.get(name, []) + other.examples.get(name, []))[:EXAMPLES] for name in faults}
+        return RowCounts(self.rows + other.rows, self.labels + other.labels, faults, examples)
+
+
+def no_faults(rows: pa.RecordBatch) -> dict[str, np.ndarray]:
+    """Find nothing."""
+    return {}
+
+
+def count_rows(
+    context: SparkContext, keys: Sequence[str], *, bucket: str, columns: Sequence[str], find_faults: FindFaults = no_faults
+) -> RowCounts:
+    """Count the rows of the files at `keys`, one task per file.
+
+    `find_faults` returns by name which rows have a fault, as booleans, shape (n,); it needs `path` among the `columns`. With
+    `label` among them, rows are counted by label.
+    """
+    if not keys:
+        return RowCounts()
+
+    def count_file(key: str) -> RowCounts:
+        batches = Storage(bucket).read_rows(key, columns)
+        return reduce(RowCounts.merge, (count_batch(rows, find_faults(rows)) for rows in batches), RowCounts())
+
+    return context.parallelize(keys, len(keys)).map(count_file).treeReduce(RowCounts.merge)
+
+
+def count_batch(rows: pa.RecordBatch, faults: dict[str, np.ndarray]) -> RowCounts:
+    """Count the rows of one Arrow batch."""
+    labels = Counter(rows["label"].to_pylist()) if "label" in rows.schema.names else Counter[str]()
+    found = {name: is_faulty for name, is_faulty in faults.items() if is_faulty.any()}
+    return RowCounts(
+        len(rows),
+        labels,
+        Counter({name: int(is_faulty.sum()) for name, is_faulty in found.items()}),
+        {name: rows["path"].filter(pa.array(is_faulty))[:EXAMPLES].to_pylist() for name, is_faulty in found.items()},
+    )
+
+
+def find_duplicates(context: SparkContext, keys: Sequence[str], *, bucket: str) -> tuple[int, list[str]]:
+    """Return how many paths occur more than once in the files at `keys`, and a few of them.
+
+    The paths are shuffled by their hash, so that no process holds all of them.
+    """
+    if not keys:
+        return 0, []
+
+    def paths_of(key: str) -> Iterator[tuple[str, int]]:
+        for rows in Storage(bucket).read_rows(key, ["path"]):
+            for path in rows["path"].to_pylist():
+                yield path, 1
+
+    paths = context.parallelize(keys, len(keys)).flatMap(paths_of).reduceByKey(add)
+    repeated = paths.filter(lambda counted: counted[1] > 1).keys()
+    return repeated.count(), repeated.take(EXAMPLES)
