@@ -28,8 +28,13 @@ def deploy(stack: Stack, *, tensorflow: bool = False) -> Place:
         emr_folder=stack.emr,
         out=OUT,
     )
-    # The fields are those of plugins/fruits_airflow/settings.py; the others keep their defaults.
-    settings = {
+    place.api().write_variable("fruits", json.dumps(settings_of(stack, release)))
+    return place
+
+
+def settings_of(stack: Stack, release: str) -> dict[str, object]:
+    """Return the Airflow Variable of a deployment to `stack`; fields of `Settings` that it lacks keep their defaults."""
+    return {
         "bucket": stack.bucket,
         "region": stack.region,
         "release": release,
@@ -37,5 +42,3 @@ def deploy(stack: Stack, *, tensorflow: bool = False) -> Place:
         "wait_for_drop_s": 60,
         "poll_s": 1,
     }
-    place.api().write_variable("fruits", json.dumps(settings))
-    return place

@@ -6,7 +6,7 @@ import pytest
 from benchmarks import command_line
 from benchmarks.results import Results, flatten, machine, to_markdown
 from benchmarks.rounds import Rounds
-from local.stack.readiness import NotReady
+from local.stack import StackError
 
 RESULTS = Results(
     Rounds({"30 ms": {"images/s": [80.0, 82.0, 81.0]}}, failed={"ray": "exit code 1, ImportError"}),
@@ -62,7 +62,7 @@ def test_results_without_a_ratio_are_not_kept(measured):
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(KeyboardInterrupt(), 130), (OSError("the disk is full"), 1), (NotReady("S3 did not answer"), 1)]
+    ("error", "code"), [(KeyboardInterrupt(), 130), (OSError("the disk is full"), 1), (StackError("S3 did not answer"), 1)]
 )
 def test_a_failed_measurement_writes_nothing(error, code, measured, capsys):
     def measure(arguments):

@@ -18,6 +18,7 @@ from local import AIRFLOW_USER, REPO
 from local.client.airflow_api import AirflowApi, DagRun
 from local.client.synthetic_photos import draw
 from local.client.upload import upload_drop
+from local.deploy import settings_of
 from local.stack import airflow, services
 from local.stack.stack import Stack as Services
 from local.waiting import wait_until
@@ -70,15 +71,8 @@ class Stack:
 
     def deploy(self, **settings: object) -> None:
         """Write the Airflow Variable, with further settings."""
-        values = {
-            "bucket": self.bucket,
-            "region": "eu-north-1",
-            "release": self.release,
-            "node_python": str(self.services.state / "node"),
-            "wait_for_drop_s": 30,
-            "poll_s": 1,
-        }
-        self.api.write_variable("fruits", json.dumps(values | settings))
+        values = settings_of(self.services, self.release) | {"wait_for_drop_s": 30} | settings
+        self.api.write_variable("fruits", json.dumps(values))
 
     def upload(self, folder: Path, drop: str) -> int:
         return upload_drop(folder, bucket=self.bucket, drop=drop).photos

@@ -27,7 +27,7 @@ def retained(bucket: Bucket, run: str) -> list[str]:
     return list(json.loads(bucket.read(layout.retained(run))))
 
 
-def test_the_first_drop_is_planned_whole_and_fits_a_pca(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
+def test_the_first_drop_is_planned_and_fits_a_pca(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
     add_photos(s3, bucket, "first", ["_READY", "Apple Red 1/", "Apple Red 1/0.jpg", "Cherry/0.jpg", "loose.jpg"])
     planned = plan_run(bucket, deployment, dag_run_id="r1", drop="first", requested={"variance": 0.9})
     assert planned.pipeline is FEATURES_PIPELINE
@@ -47,7 +47,7 @@ def test_the_first_drop_is_planned_whole_and_fits_a_pca(bucket: Bucket, deployme
     assert retained(bucket, "r1") == []
 
 
-def test_the_run_folder_tells_which_dag_run_it_is_of(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
+def test_the_run_folder_names_its_dag_run(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
     add_photos(s3, bucket, "first", ["Apple/0.jpg"])
     params = plan(bucket, deployment, "manual__2026-11-22T11:00:00+00:00", "first")
     assert params.run == layout.run_name("manual__2026-11-22T11:00:00+00:00")

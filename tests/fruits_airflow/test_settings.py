@@ -48,7 +48,7 @@ def test_unknown_fields_are_named_with_the_known_ones() -> None:
         read(colour="red", buckets=[])
 
 
-def test_what_is_no_json_is_refused() -> None:
+def test_text_other_than_json_is_refused() -> None:
     with pytest.raises(InvalidSettings, match="Airflow Variable 'fruits' is not JSON: Expecting"):
         Settings.from_json("bucket=photos")
 
@@ -76,7 +76,7 @@ def test_settings_are_loaded_from_the_variable(monkeypatch: pytest.MonkeyPatch) 
     assert Settings.load() == read()
 
 
-def test_a_missing_variable_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_variable_is_an_error_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Variable, "get", lambda key, default: default)
     with pytest.raises(InvalidSettings, match="there is no Airflow Variable 'fruits'; create it as docs/"):
         Settings.load()

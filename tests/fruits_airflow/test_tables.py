@@ -1,12 +1,9 @@
 """A run's files become rows of a table once, together, and without harm to anybody else's."""
 
 import contextlib
-import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
@@ -16,6 +13,7 @@ from fruits_airflow.commits import is_published
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
+from tests.fixtures.published_run import features_row, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -26,29 +24,14 @@ def table(bucket: Bucket) -> PublishedTable:
 
 
 def write(bucket: Bucket, run: str, paths: list[str], *, drop: str = "first", part: int = 0) -> WrittenFile:
-    """Put a Parquet file as Spark leaves it: the columns of the contract, the partition in the key."""
-    rows = [
-        {
-            "path": path,
-            "etag": f"etag-{run}",
-            "label": "Apple",
-            "contributor": "",
-            "width": 100,
-            "height": 100,
-            "extractor": "e" * 64,
-            "features": [0.5] * 4,
-        }
-        for path in paths
-    ]
-    schema = columns.arrow_schema(columns.FEATURES)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), content := io.BytesIO())
+    """Write a file of features, one row per path."""
+    photos = [{"path": path, "etag": f"etag-{run}", "label": "Apple", "contributor": ""} for path in paths]
     key = f"{layout.features_part(drop, run)}part-{part:05}.snappy.parquet"
-    bucket.write(key, content.getvalue())
-    return WrittenFile(key, len(content.getvalue()), len(paths))
+    return write_rows(bucket, key, [features_row(photo) for photo in photos], columns.FEATURES)
 
 
 def publish_as_the_task_does(table: PublishedTable, files: list[WrittenFile], run: str) -> None:
-    """Publish, and begin anew after a conflict with another publisher: `publish` has two retries."""
+    """Publish, and retry after a conflict with another publisher, twice as the task `publish` does."""
     for _ in range(2):
         with contextlib.suppress(DeltaError):
             table.publish(files, run=run)
@@ -117,7 +100,7 @@ def test_a_path_that_comes_again_replaces_its_row_in_one_commit(table: Published
     assert version(table) == 1
 
 
-def test_a_replaced_row_is_whole_and_belongs_to_the_new_run(table: PublishedTable, bucket: Bucket) -> None:
+def test_a_replaced_row_is_complete_and_belongs_to_the_new_run(table: PublishedTable, bucket: Bucket) -> None:
     table.publish([write(bucket, "r1", ["a"])], run="r1")
     table.publish([write(bucket, "r2", ["a"])], run="r2")
     (row,) = table.rows(*columns.FEATURES, "drop", "run").to_pylist()
@@ -133,14 +116,14 @@ def test_the_same_path_in_another_drop_is_another_row(table: PublishedTable, buc
     assert {(row["drop"], row["etag"]) for row in rows} == {("first", "etag-r1"), ("second", "etag-r2")}
 
 
-def test_rows_are_those_of_the_partition_asked_for(table: PublishedTable, bucket: Bucket) -> None:
+def test_rows_are_those_of_the_requested_partition(table: PublishedTable, bucket: Bucket) -> None:
     table.publish([write(bucket, "r1", ["a", "b"]), write(bucket, "r1", ["c"], drop="second")], run="r1")
     assert table.rows("path", drop="second").to_pylist() == [{"path": "c"}]
     assert table.rows("path", drop="nobody's").num_rows == 0
     assert table.rows("path").num_rows == 3
 
 
-def test_has_says_which_runs_are_in_the_table(table: PublishedTable, bucket: Bucket) -> None:
+def test_has_finds_the_runs_in_the_table(table: PublishedTable, bucket: Bucket) -> None:
     assert not table.has("r1")
     table.publish([write(bucket, "r1", ["a"])], run="r1")
     assert table.has("r1")
@@ -165,7 +148,7 @@ def test_removing_takes_the_rows_of_earlier_runs_with_these_paths_and_no_others(
     assert version(table) == before
 
 
-def test_removing_from_a_table_that_is_not_there_removes_nothing(table: PublishedTable, bucket: Bucket) -> None:
+def test_removing_from_a_missing_table_removes_nothing(table: PublishedTable, bucket: Bucket) -> None:
     assert table.remove([write(bucket, "r1", ["a"])], drop="first", run="r1") == 0
     assert table.open() is None
 

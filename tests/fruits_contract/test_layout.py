@@ -21,7 +21,7 @@ def test_airflow_ids_become_names_that_hadoop_accepts(run_id: str) -> None:
     assert name != run_id
 
 
-def test_the_name_still_tells_which_run_it_was() -> None:
+def test_the_name_begins_like_the_run_id() -> None:
     assert layout.run_name("scheduled__2026-11-22T03:00:00+00:00").startswith("scheduled__2026-11-22T03-00-00-00-00-")
 
 
@@ -58,7 +58,7 @@ def test_names_of_letters_digits_dots_dashes_are_returned(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "a/b", "../x", ".hidden", "-x", "a b", "a:b", "é", "a\n", "9" * 129, "drop=1"])
-def test_other_names_are_refused_with_what_is_allowed(value: str) -> None:
+def test_other_names_are_refused_with_the_allowed_characters(value: str) -> None:
     expected = re.escape(f"drop {value!r} cannot be used: expected 1 to 128 letters, digits, '.', '_' or '-'")
     with pytest.raises(layout.InvalidName, match=expected):
         layout.check_name(value, what="drop")

@@ -41,8 +41,8 @@ def test_the_dags_import_and_nothing_is_taken_for_a_plugin(mwaa: Path) -> None:
         "AIRFLOW__CORE__DAGS_FOLDER": str(mwaa / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(mwaa / "plugins"),
     }
-    words = [sys.executable, "-c", LOADER, str(mwaa / "dags")]
-    done = subprocess.run(words, env=environment, cwd=mwaa, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", LOADER, str(mwaa / "dags")]
+    done = subprocess.run(command, env=environment, cwd=mwaa, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     expected = sorted(path.stem for path in (contents.ROOT / "dags").glob("*.py"))
     assert json.loads(done.stdout.splitlines()[-1]) == {"dags": expected, "errors": {}, "plugins": []}

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,7 +45,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> extractor.Extractor:
-    """Small stand-ins for the two slow parts of a release, the exported network and the downloaded wheels."""
+    """Small replacements for the two slow parts of a release, the exported network and the downloaded wheels."""
     network = extractor.Extractor(DIGEST, DIGEST, "test", "0", 7)
     folder = tmp_path / "extractor"
     folder.mkdir()
@@ -73,16 +72,16 @@ def test_same_content_is_the_same_release(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "requirements"), [([], contents.REQUIREMENTS), (["--tensorflow"], contents.REQUIREMENTS_TENSORFLOW)]
+    ("arguments", "requirements"), [([], contents.REQUIREMENTS), (["--tensorflow"], contents.REQUIREMENTS_TENSORFLOW)]
 )
-def test_print_says_what_would_be_published(
-    words: list[str],
+def test_print_shows_what_would_be_uploaded(
+    arguments: list[str],
     requirements: str,
     parts: extractor.Extractor,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["release", "--print", *words])
+    monkeypatch.setattr(sys, "argv", ["release", "--print", *arguments])
     upload.main()
     made = contents.collect(parts.digest, requirements=requirements)
     assert capsys.readouterr().out.split() == [made.release, *sorted(made.files)]
@@ -125,8 +124,8 @@ def test_zip_can_be_imported(tmp_path: Path) -> None:
     made = contents.collect(DIGEST)
     archive = tmp_path / "fruits.zip"
     archive.write_bytes(made.files[layout.package_zip(made.release)])
-    words = [sys.executable, "-c", "import fruits, fruits_contract.layout as l; print(fruits.__file__, l.RAW)"]
-    done = subprocess.run(words, env={"PYTHONPATH": str(archive)}, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", "import fruits, fruits_contract.layout as l; print(fruits.__file__, l.RAW)"]
+    done = subprocess.run(command, env={"PYTHONPATH": str(archive)}, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [f"{archive}/fruits/__init__.py", "raw/"]
 
 
@@ -136,12 +135,8 @@ def test_missing_stage_script_is_named(tree: Path) -> None:
         contents.collect(DIGEST, root=tree)
 
 
-def _listen(said: list[str]) -> Callable[[str], None]:
-    return said.append
-
-
-def test_publish_puts_everything_and_only_once(tree: Path, parts: extractor.Extractor, s3: S3Client, bucket: str) -> None:
-    card = upload.upload_release(bucket, root=tree, say=_listen([]))
+def test_everything_is_uploaded_and_only_once(tree: Path, parts: extractor.Extractor, s3: S3Client, bucket: str) -> None:
+    card = upload.upload_release(bucket, root=tree, say=print)
 
     stored = {item["Key"]: item for item in s3.list_objects_v2(Bucket=bucket)["Contents"]}
     models = {layout.extractor(DIGEST), layout.extractor_keras(DIGEST)}
@@ -151,20 +146,20 @@ def test_publish_puts_everything_and_only_once(tree: Path, parts: extractor.Extr
     assert stored[layout.release_card(card.release)]["LastModified"] == last
     assert json.loads(s3.get_object(Bucket=bucket, Key=layout.release_card(card.release))["Body"].read())["files"] == card.files
 
-    said: list[str] = []
-    assert upload.upload_release(bucket, root=tree, say=_listen(said)) == card
-    assert said == [f"release {card.release}: in the bucket already, nothing uploaded"]
+    messages: list[str] = []
+    assert upload.upload_release(bucket, root=tree, say=messages.append) == card
+    assert messages == [f"release {card.release}: in the bucket already, nothing uploaded"]
 
 
-def test_a_release_with_tensorflow_is_another_one_and_says_so(
+def test_a_release_with_tensorflow_is_another_one(
     tree: Path, parts: extractor.Extractor, s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = upload.upload_release(bucket, root=tree, say=_listen([]))
-    asked: list[Path] = []
+    plain = upload.upload_release(bucket, root=tree, say=print)
+    requested: list[Path] = []
     wheels = wheelhouse.ensure(tree)
-    monkeypatch.setattr(wheelhouse, "ensure", lambda requirements: asked.append(requirements) or wheels)
-    full = upload.upload_release(bucket, root=tree, say=_listen([]), tensorflow=True)
-    assert asked == [tree / "bootstrap/requirements-tensorflow.txt"]
+    monkeypatch.setattr(wheelhouse, "ensure", lambda requirements: requested.append(requirements) or wheels)
+    full = upload.upload_release(bucket, root=tree, say=print, tensorflow=True)
+    assert requested == [tree / "bootstrap/requirements-tensorflow.txt"]
     assert (plain.tensorflow, full.tensorflow) == (False, True)
     assert plain.release != full.release
     stored = json.loads(s3.get_object(Bucket=bucket, Key=layout.release_card(full.release))["Body"].read())
@@ -172,12 +167,12 @@ def test_a_release_with_tensorflow_is_another_one_and_says_so(
 
 
 def test_wheels_of_the_last_release_are_copied(tree: Path, parts: extractor.Extractor, s3: S3Client, bucket: str) -> None:
-    upload.upload_release(bucket, root=tree, say=_listen([]))
+    upload.upload_release(bucket, root=tree, say=print)
     (tree / "spark_apps/fruits/vision.py").write_text("SIZE = 225\n")
-    said: list[str] = []
-    card = upload.upload_release(bucket, root=tree, say=_listen(said))
+    messages: list[str] = []
+    card = upload.upload_release(bucket, root=tree, say=messages.append)
     total = len(card.files)
-    assert f"{total} of {total} files (1 uploaded, {total - 1} copied inside the bucket)" in said[0]
+    assert f"{total} of {total} files (1 uploaded, {total - 1} copied inside the bucket)" in messages[0]
     wheel = layout.wheels_prefix(card.release) + "a-1-py3-none-any.whl"
     assert s3.get_object(Bucket=bucket, Key=wheel)["Body"].read() == b"a-1-py3-none-any.whl"
 
@@ -194,18 +189,18 @@ def test_half_an_upload_has_no_card_and_is_repaired(
 
     monkeypatch.setattr(upload, "_put", failing)
     with pytest.raises(ClientError, match="injected"):
-        upload.upload_release(bucket, root=tree, say=_listen([]))
+        upload.upload_release(bucket, root=tree, say=print)
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     assert keys
     assert not [key for key in keys if key.endswith("release.json")]
 
     monkeypatch.setattr(upload, "_put", put)
-    card = upload.upload_release(bucket, root=tree, say=_listen([]))
+    card = upload.upload_release(bucket, root=tree, say=print)
     s3.head_object(Bucket=bucket, Key=layout.release_card(card.release))
 
 
-def _install(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([str(INSTALLER), *words], capture_output=True, text=True, check=False)
+def _install(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([str(INSTALLER), *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
@@ -244,12 +239,12 @@ class TestInstallPython:
         subprocess.run([str(target / "bin/python"), "-c", imports], check=True)
 
     def test_two_at_once_take_turns(self, source: str, tmp_path: Path) -> None:
-        words = [str(INSTALLER), source, str(tmp_path / "fruits")]
-        running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        said = sorted(process.communicate()[0] for process in running)
+        command = [str(INSTALLER), source, str(tmp_path / "fruits")]
+        running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        outputs = sorted(process.communicate()[0] for process in running)
         assert [process.returncode for process in running] == [0, 0]
-        assert ["complete already" in text for text in said] == [True, False]
-        assert ["pinned packages" in text for text in said] == [False, True]
+        assert ["complete already" in text for text in outputs] == [True, False]
+        assert ["pinned packages" in text for text in outputs] == [False, True]
 
     def test_broken_wheel_stops_with_a_reason(self, source: str, s3: S3Client, bucket: str, tmp_path: Path) -> None:
         key = next(item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"] if "/numpy-" in item["Key"])
@@ -278,8 +273,8 @@ def test_install_leaves_foreign_files_alone(s3: S3Client, bucket: str, tmp_path:
     assert (tmp_path / "precious").read_text() == "kept"
 
 
-@pytest.mark.parametrize("words", [[], ["s3://b/x/"], ["/local/", "/opt/fruits"], ["s3://b/x/", "relative"]])
-def test_install_says_how_it_is_used(words: list[str]) -> None:
-    done = _install(*words)
+@pytest.mark.parametrize("arguments", [[], ["s3://b/x/"], ["/local/", "/opt/fruits"], ["s3://b/x/", "relative"]])
+def test_install_prints_its_usage(arguments: list[str]) -> None:
+    done = _install(*arguments)
     assert done.returncode == 1
     assert "expected" in done.stderr

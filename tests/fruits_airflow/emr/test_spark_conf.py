@@ -1,4 +1,4 @@
-"""Spark is told each thing once, it fits on a core node, and the same step runs on a laptop."""
+"""Each Spark setting is made once, executors fit on a core node, and the same step runs on a laptop."""
 
 import re
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ def mebibytes(size: str) -> int:
 
 
 @pytest.fixture
-def told(settings: Settings, params: FeaturesRunParams) -> dict[str, dict[str, str]]:
-    """What the cluster's request says, by classification."""
-    configurations = job_flow(settings, params, nodes=1)["Configurations"]
-    found = {item["Classification"]: item["Properties"] for item in configurations}
-    assert len(found) == len(configurations), "EMR refuses a classification that comes twice"
+def configurations(settings: Settings, params: FeaturesRunParams) -> dict[str, dict[str, str]]:
+    """The properties in the request for the cluster, by classification."""
+    requested = job_flow(settings, params, nodes=1)["Configurations"]
+    found = {item["Classification"]: item["Properties"] for item in requested}
+    assert len(found) == len(requested), "EMR refuses a classification that comes twice"
     return found
 
 
@@ -33,30 +33,30 @@ def names() -> Iterator[str]:
         yield from (line.name for line in lines)
 
 
-def test_nothing_is_said_twice(told: dict[str, dict[str, str]]) -> None:
-    everything = [*names(), *told["spark-defaults"]]
+def test_no_setting_is_made_twice(configurations: dict[str, dict[str, str]]) -> None:
+    everything = [*names(), *configurations["spark-defaults"]]
     assert len(everything) == len(set(everything))
 
 
-def test_every_line_has_its_reason() -> None:
+def test_every_setting_has_its_reason() -> None:
     for lines in (spark_conf.STEP, *spark_conf.CLUSTER.values(), spark_conf.KEPT_DEFAULTS):
         for line in lines:
             assert line.value
             assert re.search(r"[.]$", line.reason), line.name
 
 
-def test_a_step_says_every_line_as_conf() -> None:
-    words = spark_conf.step_arguments()
-    assert words[::2] == ["--conf"] * len(STEP)
-    assert dict(word.split("=", 1) for word in words[1::2]) == STEP
+def test_a_step_has_every_setting_as_conf() -> None:
+    arguments = spark_conf.step_arguments()
+    assert arguments[::2] == ["--conf"] * len(STEP)
+    assert dict(argument.split("=", 1) for argument in arguments[1::2]) == STEP
 
 
-def test_the_request_says_every_line_of_the_cluster(told: dict[str, dict[str, str]]) -> None:
+def test_the_request_has_every_setting_of_the_cluster(configurations: dict[str, dict[str, str]]) -> None:
     for name, lines in spark_conf.CLUSTER.items():
-        assert told[name] == {line.name: line.value for line in lines}
+        assert configurations[name] == {line.name: line.value for line in lines}
 
 
-def test_a_step_names_no_master_and_no_place() -> None:
+def test_a_step_names_no_master_and_no_path() -> None:
     """Or it would not run unchanged on `local[*]` and on another YARN."""
     assert not [name for name in STEP if re.search(r"master|endpoint|deployMode|instances|dynamicAllocation|jars|python", name)]
     assert not [value for value in STEP.values() if "/" in value or "://" in value]

@@ -1,4 +1,4 @@
-"""A stage becomes a step that EMR accepts and that tells the stage all it needs."""
+"""A stage becomes a step that EMR accepts and that passes the run's parameters to the stage."""
 
 import pytest
 
@@ -31,9 +31,9 @@ def test_the_step_submits_the_stages_script_with_the_package_of_the_release(stag
 
 @stages
 def test_what_follows_the_script_are_the_runs_parameters(stage: Stage, params: FeaturesRunParams) -> None:
-    words = step(stage, params)["HadoopJarStep"]["Args"]
-    script = next(number for number, word in enumerate(words) if word.endswith(f"/{stage.name}.py"))
-    assert FeaturesRunParams.from_argv(words[script + 1 :]) == params
+    args = step(stage, params)["HadoopJarStep"]["Args"]
+    script = args.index(f"s3://photos/code/v2/{stage.name}.py")
+    assert FeaturesRunParams.from_argv(args[script + 1 :]) == params
 
 
 def test_a_failed_step_leaves_the_cluster_to_the_teardown(params: FeaturesRunParams) -> None:
