@@ -78,7 +78,7 @@ def _env(arguments: argparse.Namespace, stack: Stack) -> int:
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     # imported here because only this command needs them
     from local.client.airflow_api import AirflowRefused
-    from local.client.run import CONNECTION_LOST, run
+    from local.client.run import CONNECTION_LOST, explain_lost_connection, run
     from local.deploy import deploy
     from release import contents, extractor, weights, wheelhouse
 
@@ -91,11 +91,11 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
         except expected as error:
             say(str(error))
         except CONNECTION_LOST as error:
-            say(f"A service no longer answers: {error}")
+            say(explain_lost_connection(error))
             for row in services.status(running):
                 if row.state != "running":
                     say(f"{row.program} is {row.state}; its log is {row.log}")
-            say("Read the logs for the reason, then repeat the command: uploaded photos are not sent again")
+            say("Read the logs (`make status` lists them all), then repeat the command: uploaded photos are not sent again")
     return FAILED
 
 

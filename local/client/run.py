@@ -21,6 +21,7 @@ from local.client.options import SYNTHETIC, RunRequest
 from local.client.screen import TAIL_LINES, Screen, open_screen
 from local.client.upload import CannotUpload, list_drop, upload_drop
 from local.console import open_console
+from local.waiting import wait_until
 
 DAG = "fruits_features"
 PARSE_LIMIT_S = 180
@@ -28,6 +29,12 @@ POLL_S = 1.0
 SILENCE_LIMIT_S = 60
 # what Airflow's and S3's clients raise when their server does not answer
 CONNECTION_LOST = (httpx.TransportError, HTTPClientError, obstore.exceptions.GenericError)
+
+
+def explain_lost_connection(error: Exception) -> str:
+    """Return one line about an error of `CONNECTION_LOST`."""
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return f"A service no longer answers: {reason}"
 
 
 class DagNotUsable(RuntimeError):
@@ -138,18 +145,11 @@ def _wait_until_parsed(api: AirflowApi) -> None:
                 raise DagNotUsable(f"Airflow cannot import {file}:\n{trace}")
         return api.has_dag(DAG)
 
-    retry = tenacity.Retrying(
-        stop=tenacity.stop_after_delay(PARSE_LIMIT_S),
-        wait=tenacity.wait_fixed(POLL_S),
-        retry=tenacity.retry_if_not_result(bool),
-    )
-    try:
-        retry(is_parsed)
-    except tenacity.RetryError as error:
+    if not wait_until(is_parsed, timeout_s=PARSE_LIMIT_S, every_s=POLL_S):
         raise DagNotUsable(
             f"Airflow has not parsed {DAG} within {PARSE_LIMIT_S} s; expected dags/{DAG}.py in its DAGs folder: see the log "
             "of dag-processor, `make status` names the file"
-        ) from error
+        )
 
 
 def _follow(api: AirflowApi, run_id: str, console: Console, log: LiveLog) -> DagRun:

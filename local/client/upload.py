@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -19,7 +18,6 @@ from fruits_contract import layout
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 AT_ONCE = 16
 LISTED_NAMES = 20
-RETRY_LIMIT = timedelta(seconds=60)
 
 
 class CannotUpload(ValueError):
@@ -58,7 +56,7 @@ def upload_drop(folder: Path, *, bucket: str, drop: str, on_progress: Callable[[
     """
     layout.check_name(drop, what="the drop's name")
     photos, ignored = find_photos(folder, drop=drop)
-    store = S3Store(bucket, retry_config={"retry_timeout": RETRY_LIMIT})
+    store = S3Store(bucket)
     existing = list_drop(bucket, drop)
 
     def is_new(key: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local import AIRFLOW_USER, interrupts
 from local.client import options
-from local.client.run import CONNECTION_LOST, Place, run
+from local.client.run import CONNECTION_LOST, Place, explain_lost_connection, run
 from local.compose import EMR_STATE
 from local.console import say
 
@@ -36,7 +36,7 @@ def main() -> int:
         say("Interrupted")
         return interrupts.EXIT_CODE
     except CONNECTION_LOST as error:
-        say(f"A service no longer answers: {error}\n`docker compose ps --all` shows which, `docker compose logs` why")
+        say(f"{explain_lost_connection(error)}\n`docker compose ps --all` shows which, `docker compose logs` why")
     return 1
 
 

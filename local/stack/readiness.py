@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable
 
 import httpx
-import tenacity
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -13,6 +12,7 @@ from local.console import say
 from local.stack import StackError, airflow, yarn
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
+from local.waiting import wait_until
 
 TIMEOUT_S = {"s3": 60, "resource-manager": 60, "emr": 60, "airflow": 240}
 PROGRAMS = {
@@ -63,15 +63,8 @@ def _wait_for(stack: Stack, name: str, check: Callable[[Stack], bool]) -> None:
             raise PortTaken(f"{name}: another program took port {stack.ports[name]} during the start")
         return is_healthy
 
-    retry = tenacity.Retrying(
-        stop=tenacity.stop_after_delay(TIMEOUT_S[name]),
-        wait=tenacity.wait_fixed(0.4),
-        retry=tenacity.retry_if_not_result(bool),
-    )
-    try:
-        retry(is_ready)
-    except tenacity.RetryError as error:
-        raise StackError(f"{name} did not answer within {TIMEOUT_S[name]} s.{_log_ends(stack, PROGRAMS[name])}") from error
+    if not wait_until(is_ready, timeout_s=TIMEOUT_S[name], every_s=0.4):
+        raise StackError(f"{name} did not answer within {TIMEOUT_S[name]} s.{_log_ends(stack, PROGRAMS[name])}")
 
 
 def _log_ends(stack: Stack, programs: Iterable[str]) -> str:

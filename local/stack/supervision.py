@@ -4,18 +4,17 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import psutil
-import tenacity
 from supervisor.xmlrpc import SupervisorTransport
 
 from local.console import say
 from local.stack import StackError
 from local.stack.stack import MARK, Stack
+from local.waiting import wait_until
 
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 60
@@ -60,7 +59,7 @@ class Supervisor:
             timeout=START_TIMEOUT_S,
             check=False,
         )
-        if done.returncode or not _wait_until(self.is_up, timeout_s=START_TIMEOUT_S):
+        if done.returncode or not wait_until(self.is_up, timeout_s=START_TIMEOUT_S):
             raise StackError(
                 f"supervisord did not start (code {done.returncode}): {(done.stdout + done.stderr).strip()[-800:]}\n"
                 f"See {self._log}; its configuration is {file}"
@@ -70,7 +69,7 @@ class Supervisor:
         """Stop all programs and supervisord, and return when no process of theirs is left."""
         with contextlib.suppress(*UNREACHABLE):
             self._rpc.shutdown()
-            _wait_until(lambda: self._state() is None, timeout_s=STOP_TIMEOUT_S)
+            wait_until(lambda: self._state() is None, timeout_s=STOP_TIMEOUT_S)
             psutil.wait_procs(self.processes(), timeout=TERM_GRACE_S)  # supervisord itself exits last
         self.end_leftovers()
 
@@ -123,14 +122,3 @@ class Supervisor:
             return "SHUTDOWN"  # it refuses every call while it stops the programs
         except (OSError, HTTPException):
             return None
-
-
-def _wait_until(condition: Callable[[], bool], *, timeout_s: float) -> bool:
-    """Return whether the condition came true in time."""
-    retry = tenacity.Retrying(
-        stop=tenacity.stop_after_delay(timeout_s),
-        wait=tenacity.wait_fixed(0.1),
-        retry=tenacity.retry_if_not_result(bool),
-        retry_error_callback=lambda state: False,
-    )
-    return retry(condition)

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.tables import PublishedTable
@@ -19,6 +19,7 @@ from local.client.airflow_api import AirflowApi, DagRun
 from local.client.upload import upload_drop
 from local.compose import env
 from local.stack import ports
+from local.waiting import wait_until
 from tests.compose import engine
 
 DAG = "fruits_features"
@@ -70,7 +71,7 @@ class Composed:
         return self.wait(self.api.trigger(DAG, {"drop": drop, **params}))
 
     def wait(self, run: str) -> DagRun:
-        self.until(lambda: self.now(run).is_over, limit_s=RUN_LIMIT_S)
+        assert wait_until(lambda: self.now(run).is_over, timeout_s=RUN_LIMIT_S, every_s=1)
         return self.now(run)
 
     def now(self, run: str) -> DagRun:
@@ -87,23 +88,9 @@ class Composed:
         key = layout.manifest(layout.run_name(run), stage)
         return json.loads(boto3.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read())
 
-    def patient(self, ask: Callable[[], Any], *, limit_s: float = 180) -> Any:
-        """Ask again while the API server is on its way up."""
-        deadline = time.monotonic() + limit_s
-        while True:
-            try:
-                return ask()
-            except Exception:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(1)
-
-    @staticmethod
-    def until(condition: Callable[[], Any], *, limit_s: float) -> None:
-        deadline = time.monotonic() + limit_s
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {limit_s} s"
-            time.sleep(1)
+    def patient(self, ask: Callable[[], Any]) -> Any:
+        """Repeat a question while the API server is starting."""
+        return Retrying(stop=stop_after_delay(180), wait=wait_fixed(1), reraise=True)(ask)
 
     def _checked(self, argv: list[str], *, expect: int = 0, **variables: str) -> str:
         done = subprocess.run(

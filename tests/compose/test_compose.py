@@ -13,6 +13,7 @@ from fruits.engines import open_engine
 from fruits.vision import decode
 from fruits_contract import layout
 from local import REPO
+from local.waiting import wait_until
 from release.extractor import Extractor
 from tests.compose.composed import DAG, SERVICES, Composed
 from tests.e2e.embedded_stack import arrange
@@ -136,7 +137,7 @@ def test_services_killed_during_a_run_lose_nothing(composed: Composed, first, ph
     before = sorted(composed.rows(layout.FEATURES_TABLE, "path")["path"])
     composed.upload(arrange(tmp_path, {name: files[:PER_VARIETY] for name, files in photos.items()}), drop)
     run = composed.api.trigger(DAG, {"drop": drop})
-    composed.until(lambda: composed.state(run, "featurize") in ("running", "deferred"), limit_s=120)
+    assert wait_until(lambda: composed.state(run, "featurize") in ("running", "deferred"), timeout_s=120, every_s=1)
     for service in killed:
         assert not composed.now(run).is_over
         composed.kill(service)

@@ -3,14 +3,13 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.tables import PublishedTable
@@ -22,6 +21,7 @@ from local.client.upload import upload_drop
 from local.deploy import settings_of
 from local.stack import airflow, services
 from local.stack.stack import Stack as Services
+from local.waiting import wait_until
 from release.upload import upload_release
 
 DAG = "fruits_features"
@@ -66,7 +66,7 @@ class Stack:
         self.api = AirflowApi(running.url("airflow"), user=AIRFLOW_USER, password=running.secrets.airflow_password)
         self.release = upload_release(self.bucket, say=print).release
         self.deploy()
-        self._until(lambda: self.api.has_dag(DAG) and self.api.has_dag(EVERY_MINUTE), limit_s=180)
+        assert wait_until(lambda: self.api.has_dag(DAG) and self.api.has_dag(EVERY_MINUTE), timeout_s=180, every_s=1)
         self.pause(DAG, is_paused=False)
 
     def deploy(self, **settings: object) -> None:
@@ -89,7 +89,7 @@ class Stack:
 
     def wait(self, dag: str, dag_run_id: str) -> Ended:
         order = self.api.task_order(dag)
-        self._until(lambda: self.api.dag_run(dag, dag_run_id, order=order).is_over, limit_s=RUN_LIMIT_S)
+        assert wait_until(lambda: self.api.dag_run(dag, dag_run_id, order=order).is_over, timeout_s=RUN_LIMIT_S, every_s=1)
         return Ended(self.api.dag_run(dag, dag_run_id, order=order), layout.run_name(dag_run_id), self)
 
     def wait_for_task(self, dag_run_id: str, task: str, state: str) -> None:
@@ -99,14 +99,14 @@ class Stack:
             tasks = self.api.dag_run(DAG, dag_run_id, order=order).tasks
             return (task, state) in {(item.task, item.state) for item in tasks}
 
-        self._until(is_reached, limit_s=RUN_LIMIT_S)
+        assert wait_until(is_reached, timeout_s=RUN_LIMIT_S, every_s=1)
 
     def pause(self, dag: str, *, is_paused: bool) -> None:
         self.api.request("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
 
     def next_run(self, dag: str) -> str:
         """Wait until the scheduler has made a run of the DAG, and return its id."""
-        self._until(lambda: self._runs(dag), limit_s=150)
+        assert wait_until(lambda: self._runs(dag), timeout_s=150, every_s=1)
         return str(self._runs(dag)[0]["dag_run_id"])
 
     def _runs(self, dag: str) -> list[dict[str, Any]]:
@@ -137,10 +137,6 @@ class Stack:
     def cluster_of(self, ended: Ended) -> dict[str, Any]:
         (found,) = (cluster for cluster in self.clusters() if cluster["Name"] == f"fruits {ended.run}")
         return found
-
-    @staticmethod
-    def _until(condition: Callable[[], Any], *, limit_s: float) -> None:
-        Retrying(stop=stop_after_delay(limit_s), wait=wait_fixed(1), retry=retry_if_result(lambda done: not done))(condition)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from local.cli import FOREIGN
 from local.stack import StackError, ports, programs, readiness, services
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
+from local.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -72,13 +73,6 @@ def listeners(stack: Stack) -> list[tuple[str, int]]:
             connections = process.net_connections("inet")
             found += [tuple(each.laddr) for each in connections if each.status == psutil.CONN_LISTEN]
     return found
-
-
-def wait_until(condition, *, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +198,7 @@ def own_stack(tmp_path: Path):
 def test_an_interrupted_up_leaves_nothing(own_stack, signum, at_process):
     supervisor = Supervisor(own_stack)
     starting = python("-m", "local", "up", stack=own_stack, start_new_session=True, preexec_fn=restore_signals)
-    wait_until(lambda: len(supervisor.processes()) >= at_process, timeout_s=60)
+    assert wait_until(lambda: len(supervisor.processes()) >= at_process, timeout_s=60)
     starting.send_signal(signum)
     time.sleep(0.5)
     with contextlib.suppress(ProcessLookupError):
