@@ -59,7 +59,7 @@ def raw_image(drop: str, variety: str, image: str) -> str:
 
 
 def ready(drop: str) -> str:
-    """Return the key of the empty object that says: this drop is complete."""
+    """Return the key of the empty object that marks a drop as complete."""
     return f"{RAW}{drop}/{READY}"
 
 
@@ -134,7 +134,7 @@ def run_prefix(run: str) -> str:
 
 
 def run_params(run: str) -> str:
-    """Return the key of the parameters that every stage of the run is told (`RunParams`)."""
+    """Return the key of the parameters that every stage of the run receives (`RunParams`)."""
     return f"runs/{run}/params.json"
 
 

@@ -11,7 +11,6 @@ from fruits_airflow.sensors import WaitForDropSensor
 from fruits_airflow.settings import Settings
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
 from fruits_contract.pipeline import ParamSpec
-from fruits_contract.pipelines import STAGES
 from release import contents
 
 
@@ -36,14 +35,14 @@ def test_airflow_finds_the_dag_and_no_error(dagbag: DagBag) -> None:
 
 def test_every_stage_is_a_task_of_its_name(dag: Any) -> None:
     stages = {task.task_id: task.stage for task in dag.tasks if isinstance(task, StageOperator)}
-    assert stages == {stage.name: stage for stage in STAGES}
+    assert stages == {stage.name: stage for stage in FEATURES_PIPELINE.stages}
     others = {"wait_for_drop", "plan_batch", "create_cluster", "terminate_cluster", "fail_if_aborted", "publish"}
     assert names(dag.tasks) - set(stages) == others
 
 
 def test_stages_follow_one_another_as_in_the_stage_table(dag: Any) -> None:
     order = [task.task_id for task in dag.topological_sort() if isinstance(task, StageOperator)]
-    assert order == [stage.name for stage in STAGES]
+    assert order == [stage.name for stage in FEATURES_PIPELINE.stages]
 
 
 def test_the_graph_shows_the_order_of_the_work_and_no_other_edges(dag: Any) -> None:
@@ -67,7 +66,7 @@ def test_the_graph_names_the_providers_operators(dag: Any) -> None:
     names = {task.task_id: task.operator_name for task in dag.tasks}
     assert names["wait_for_drop"] == "S3KeySensor"
     assert names["create_cluster"] == "EmrCreateJobFlow"
-    assert {names[stage.name] for stage in STAGES} == {"EmrAddSteps"}
+    assert {names[stage.name] for stage in FEATURES_PIPELINE.stages} == {"EmrAddSteps"}
     assert names["terminate_cluster"] == "EmrTerminateJobFlow"
 
 
@@ -80,7 +79,7 @@ def test_the_cluster_is_set_up_and_torn_down(dag: Any) -> None:
     assert [task.task_id for task in dag.tasks if task.is_setup] == ["create_cluster"]
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", FEATURES_PIPELINE.stages, ids=lambda stage: stage.name)
 def test_every_stage_runs_between_setup_and_teardown(dag: Any, stage: Any) -> None:
     task = dag.get_task(stage.name)
     assert "create_cluster" in task.get_flat_relative_ids(upstream=True)
@@ -123,7 +122,7 @@ def test_an_error_of_the_sensor_is_not_skipped(dag: Any) -> None:
 
 def test_a_stage_is_not_repeated_at_the_price_of_a_cluster(dag: Any) -> None:
     assert {task.task_id: task.retries for task in dag.tasks if isinstance(task, StageOperator)} == {
-        stage.name: 0 for stage in STAGES
+        stage.name: 0 for stage in FEATURES_PIPELINE.stages
     }
 
 
@@ -137,7 +136,7 @@ def test_it_runs_every_night_and_catches_nothing_up(dag: Any) -> None:
 def test_the_runs_limit_is_longer_than_those_of_its_tasks(dag: Any) -> None:
     # At this limit Airflow skips even the teardown.
     settings = Settings(bucket="photos", region="eu-north-1", release="v1")
-    longest = settings.wait_for_drop_s + len(STAGES) * settings.stage_limit_s
+    longest = settings.wait_for_drop_s + len(FEATURES_PIPELINE.stages) * settings.stage_limit_s
     assert dag.dagrun_timeout > timedelta(seconds=longest)
 
 
@@ -159,7 +158,7 @@ def test_the_doc_says_what_an_operator_asks(dag: Any, heading: str) -> None:
 
 
 def test_the_doc_names_every_parameter_and_stage(dag: Any) -> None:
-    for name in [spec.name for spec in FEATURES_PIPELINE.trigger] + [stage.name for stage in STAGES]:
+    for name in [spec.name for spec in FEATURES_PIPELINE.trigger] + [stage.name for stage in FEATURES_PIPELINE.stages]:
         assert f"`{name}`" in dag.doc_md
 
 

@@ -25,7 +25,7 @@ STEP = (
     SparkProperty(
         "spark.executor.memory",
         "2g",
-        "Photos, network and features live in the Python workers; the heap is for what `validate` and `report` read.",
+        "Photos, network and features are in the Python workers; the heap only passes their results on.",
     ),
     SparkProperty(
         "spark.executor.memoryOverhead", "3g", "Four Python workers of about 500 MB, and what the JVM needs beside its heap."
