@@ -61,7 +61,7 @@ class Stack:
     """
 
     state: Path
-    secrets: Secrets
+    secrets: Secrets = field(repr=False)
     ports: dict[str, int] = field(default_factory=dict)
     master: str = "local"
 
