@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
     projected = run.files_of(TRANSFORM_PCA, layout.PROJECTED_TABLE)
     card = read_card(storage, params.pca)
 
-    points = sample_points(run.context, projected, bucket=params.bucket, count=MAP_POINTS, total=transformed.rows_out)
+    points = sample_points(run.context, projected, bucket=params.bucket, count=MAP_POINTS)
     rejects = first_rejects(storage, run.files_of(FEATURIZE, layout.REJECTS_TABLE), count=REJECTS_SHOWN)
     manifests = [run.manifest_of(stage) for stage in stages]
     figures = figures_of(manifests, card, drop=params.drop, mode=params.mode, release=params.release)

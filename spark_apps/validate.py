@@ -9,6 +9,7 @@ from fruits.saved_pca import read_card
 from fruits.stage_run import StageRun
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURIZE, TRANSFORM_PCA, VALIDATE
+from fruits_contract.manifest import WrittenFile
 
 
 def main(argv: list[str]) -> None:
@@ -21,8 +22,9 @@ def main(argv: list[str]) -> None:
     rejects = run.files_of(FEATURIZE, layout.REJECTS_TABLE)
     projected = run.files_of(TRANSFORM_PCA, layout.PROJECTED_TABLE)
 
+    batch = WrittenFile(layout.batch(params.run), 0, featurized.rows_in)
     count = partial(count_rows, run.context, bucket=params.bucket)
-    photo_counts = count([layout.batch(params.run)], columns=["label"])
+    photo_counts = count([batch], columns=["label"])
     feature_counts = count(features, columns=["path", "label", "features"], find_faults=checks.feature_faults)
     reject_counts = count(rejects, columns=["label"])
     projection_faults = partial(checks.projection_faults, k=card.k)

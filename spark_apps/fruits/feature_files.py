@@ -37,7 +37,7 @@ def features_of_run(run: StageRun) -> list[FeatureFile]:
 
     A photo that this run featurized anew counts once, with its new features; one that it rejected does not count any more.
     """
-    own = [FeatureFile(key) for key in run.files_of(FEATURIZE, layout.FEATURES_TABLE)]
+    own = [FeatureFile(file.key) for file in run.files_of(FEATURIZE, layout.FEATURES_TABLE)]
     if run.params.mode != "fit":
         return own
     written = tuple(file.key for file in run.manifest_of(FEATURIZE).files)

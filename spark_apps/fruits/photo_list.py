@@ -14,6 +14,7 @@ from fruits.storage import Storage
 BYTES_LIKE_A_PHOTO = 600_000  # fetching and decoding so many bytes takes as long as the network's work on one photo
 FULL_TASK = 25_000  # photos of a task of a large batch: a file of about 100 MB, and minutes of work
 SMALL_TASK = 1_024  # fewer photos than this are not worth a task's start of half a second
+WORKER_START = 128  # photos that are featurized in the time that one more Python worker takes to start
 WAVES = 4  # tasks per core of a middling batch: a core that is slower than the others leaves its last task to them
 ROWS_READ = 1_024  # rows of the list in memory at a time
 
@@ -45,12 +46,13 @@ def tasks_for(photos: int, size_bytes: int, *, cores: int) -> int:
 
     Large batches get tasks whose files have 64 to 128 MB, at least two per core; smaller ones up to `WAVES` tasks per core.
     """
-    per_core = (photos + size_bytes / BYTES_LIKE_A_PHOTO) / cores
+    work = photos + size_bytes / BYTES_LIKE_A_PHOTO
+    per_core = work / cores
     if per_core >= FULL_TASK:
         return cores * max(2, math.ceil(per_core / FULL_TASK))
     if per_core >= SMALL_TASK:
         return cores * min(WAVES, int(per_core // SMALL_TASK))
-    return max(1, min(cores, photos))
+    return max(1, min(cores, photos, int(work // WORKER_START)))
 
 
 def read_sizes(storage: Storage, key: str) -> np.ndarray:

@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 from pyspark import SparkContext
 
 from fruits.report import MapPoints
+from fruits.row_counts import in_tasks
 from fruits.storage import Storage
 from fruits_contract import columns
+from fruits_contract.manifest import WrittenFile
 
 
 class _Point(NamedTuple):
@@ -21,20 +23,20 @@ class _Point(NamedTuple):
     xy: list[float]
 
 
-def sample_points(context: SparkContext, keys: Sequence[str], *, bucket: str, count: int, total: int) -> MapPoints:
-    """Return up to `count` of the `total` photos in the files at `keys`: those with the smallest digests, the same each time."""
+def sample_points(context: SparkContext, files: Sequence[WrittenFile], *, bucket: str, count: int) -> MapPoints:
+    """Return up to `count` of the photos in the files: those whose paths have the smallest digests, the same each time."""
 
-    def points_of(key: str) -> list[_Point]:
-        return heapq.nsmallest(count, _points(Storage(bucket), key))
+    def points_of(file: WrittenFile) -> list[_Point]:
+        return heapq.nsmallest(count, _points(Storage(bucket), file.key))
 
     def smallest(one: list[_Point], other: list[_Point]) -> list[_Point]:
         return heapq.nsmallest(count, one + other)
 
-    points = context.parallelize(keys, len(keys)).map(points_of).treeReduce(smallest) if keys else []
+    points = in_tasks(context, files).map(points_of).treeReduce(smallest) if files else []
     xy = np.zeros((len(points), 2))
     for row, point in zip(xy, points, strict=True):
         row[: len(point.xy)] = point.xy
-    return MapPoints(xy, [point.label for point in points], total)
+    return MapPoints(xy, [point.label for point in points], sum(file.rows for file in files))
 
 
 def _points(storage: Storage, key: str) -> Iterator[_Point]:
@@ -44,23 +46,23 @@ def _points(storage: Storage, key: str) -> Iterator[_Point]:
             yield _Point(hashlib.blake2b(path.encode(), digest_size=8).digest(), label, xy)
 
 
-def write_csv(file: IO[str], storage: Storage, keys: Sequence[str], *, k: int) -> int:
-    """Write path, label and the `k` coordinates of every photo in the files at `keys`, and return their number.
+def write_csv(out: IO[str], storage: Storage, files: Sequence[WrittenFile], *, k: int) -> int:
+    """Write path, label and the `k` coordinates of every photo in the files, and return their number.
 
     One chunk of rows is in memory. A number is the shortest text that reads back as the same float32.
     """
-    writer = csv.writer(file)
+    writer = csv.writer(out)
     writer.writerow(["path", "label", *(f"pca_{number}" for number in range(1, k + 1))])
     count = 0
-    for key in keys:
-        for rows in storage.read_rows(key, list(columns.PROJECTED)):
+    for file in files:
+        for rows in storage.read_rows(file.key, list(columns.PROJECTED)):
             for path, label, vector in zip(rows["path"].to_pylist(), rows["label"].to_pylist(), rows["projected"], strict=True):
                 writer.writerow([path, label, *vector.values.to_numpy().astype(str)])
             count += len(rows)
     return count
 
 
-def first_rejects(storage: Storage, keys: Sequence[str], *, count: int) -> list[dict[str, Any]]:
-    """Return the first `count` rejects of the files at `keys`, by path."""
-    rejects = (row for key in keys for rows in storage.read_rows(key, list(columns.REJECTS)) for row in rows.to_pylist())
+def first_rejects(storage: Storage, files: Sequence[WrittenFile], *, count: int) -> list[dict[str, Any]]:
+    """Return the first `count` rejects of the files, by path."""
+    rejects = (row for file in files for rows in storage.read_rows(file.key, list(columns.REJECTS)) for row in rows.to_pylist())
     return heapq.nsmallest(count, rejects, key=lambda row: str(row["path"]))

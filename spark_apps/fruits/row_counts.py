@@ -8,12 +8,16 @@ from operator import add
 
 import numpy as np
 import pyarrow as pa
-from pyspark import SparkContext
+from pyspark import RDD, SparkContext
 
 from fruits.storage import Storage
+from fruits_contract.manifest import WrittenFile
 
 EXAMPLES = 5
 FindFaults = Callable[[pa.RecordBatch], dict[str, np.ndarray]]
+
+
+ROWS_PER_TASK = 10_000  # fewer are read in the time that one more Python worker takes to start
 
 
 @dataclass(frozen=True)
@@ -37,22 +41,33 @@ def no_faults(rows: pa.RecordBatch) -> dict[str, np.ndarray]:
     return {}
 
 
+def in_tasks(context: SparkContext, files: Sequence[WrittenFile]) -> RDD[WrittenFile]:
+    """Distribute files: one per task, or several small ones."""
+    tasks = sum(file.rows for file in files) // ROWS_PER_TASK
+    return context.parallelize(files, max(1, min(len(files), tasks)))
+
+
 def count_rows(
-    context: SparkContext, keys: Sequence[str], *, bucket: str, columns: Sequence[str], find_faults: FindFaults = no_faults
+    context: SparkContext,
+    files: Sequence[WrittenFile],
+    *,
+    bucket: str,
+    columns: Sequence[str],
+    find_faults: FindFaults = no_faults,
 ) -> RowCounts:
-    """Count the rows of the files at `keys`, one task per file.
+    """Count the rows of the files.
 
     `find_faults` returns by name which rows have a fault, as booleans, shape (n,); it needs `path` among the `columns`. With
     `label` among them, rows are counted by label.
     """
-    if not keys:
+    if not files:
         return RowCounts()
 
-    def count_file(key: str) -> RowCounts:
-        batches = Storage(bucket).read_rows(key, columns)
+    def count_file(file: WrittenFile) -> RowCounts:
+        batches = Storage(bucket).read_rows(file.key, columns)
         return reduce(RowCounts.merge, (count_batch(rows, find_faults(rows)) for rows in batches), RowCounts())
 
-    return context.parallelize(keys, len(keys)).map(count_file).treeReduce(RowCounts.merge)
+    return in_tasks(context, files).map(count_file).treeReduce(RowCounts.merge)
 
 
 def count_batch(rows: pa.RecordBatch, faults: dict[str, np.ndarray]) -> RowCounts:
@@ -67,19 +82,20 @@ def count_batch(rows: pa.RecordBatch, faults: dict[str, np.ndarray]) -> RowCount
     )
 
 
-def find_duplicates(context: SparkContext, keys: Sequence[str], *, bucket: str) -> tuple[int, list[str]]:
-    """Return how many paths occur more than once in the files at `keys`, and a few of them.
+def find_duplicates(context: SparkContext, files: Sequence[WrittenFile], *, bucket: str) -> tuple[int, list[str]]:
+    """Return how many paths occur more than once in the files, and a few of them.
 
     The paths are shuffled by their hash, so that no process holds all of them.
     """
-    if not keys:
+    if not files:
         return 0, []
 
-    def paths_of(key: str) -> Iterator[tuple[str, int]]:
-        for rows in Storage(bucket).read_rows(key, ["path"]):
+    def paths_of(file: WrittenFile) -> Iterator[tuple[str, int]]:
+        for rows in Storage(bucket).read_rows(file.key, ["path"]):
             for path in rows["path"].to_pylist():
                 yield path, 1
 
-    paths = context.parallelize(keys, len(keys)).flatMap(paths_of).reduceByKey(add)
+    paths = in_tasks(context, files).flatMap(paths_of).reduceByKey(add)
     repeated = paths.filter(lambda counted: counted[1] > 1).keys()
-    return repeated.count(), repeated.take(EXAMPLES)
+    count = repeated.count()
+    return count, repeated.take(EXAMPLES) if count else []

@@ -39,9 +39,9 @@ class StageRun:
         print(f"{stage.name}: {stage.does}", flush=True)
         return cls(stage, params, context, storage, datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic())
 
-    def files_of(self, stage: Stage, table: str) -> list[str]:
-        """Return the keys of the files that an earlier stage wrote for a table (`layout.FEATURES_TABLE`, ...)."""
-        return [file.key for file in self.manifest_of(stage).files if file.key.startswith(f"{table}/")]
+    def files_of(self, stage: Stage, table: str) -> list[WrittenFile]:
+        """Return the files that an earlier stage wrote for a table (`layout.FEATURES_TABLE`, ...)."""
+        return [file for file in self.manifest_of(stage).files if file.key.startswith(f"{table}/")]
 
     def manifest_of(self, stage: Stage) -> Manifest:
         """Return what an earlier stage of this run left."""
