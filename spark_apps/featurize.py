@@ -10,12 +10,12 @@ from fruits.job_progress import show_progress
 from fruits.photo_list import read_sizes, split_into_parts
 from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
-from fruits_contract.features_pipeline import FEATURIZE
+from fruits_contract.features_pipeline import FEATURIZE, FeaturesRunParams
 
 
 def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
-    run = StageRun.begin(FEATURIZE, argv)
+    run = StageRun.begin(FEATURIZE, argv, FeaturesRunParams)
     params, storage, context = run.params, run.storage, run.context
     batch = layout.batch(params.run)
     sizes = read_sizes(storage, batch)
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
     rejects_file = storage.write_parquet(rejects_key, pa.Table.from_pylist(rejects, schema=schema).to_batches(), schema)
     if rejects_file:
         files.append(rejects_file)
-    run.leave(
+    run.finish(
         rows_in=len(sizes),
         rows_out=rows_out,
         rows_rejected=len(rejects),

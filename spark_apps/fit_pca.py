@@ -8,12 +8,12 @@ from fruits.pca import fit
 from fruits.pca_jobs import moments_of
 from fruits.saved_pca import PcaCard, save_pca
 from fruits.stage_run import StageRun
-from fruits_contract.features_pipeline import FIT_PCA
+from fruits_contract.features_pipeline import FIT_PCA, FeaturesRunParams
 
 
 def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
-    run = StageRun.begin(FIT_PCA, argv)
+    run = StageRun.begin(FIT_PCA, argv, FeaturesRunParams)
     params = run.params
     files = features_of_run(run)
     with show_progress(run.context, what=f"fit_pca: {len(files):,} files of features"):
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
         created_at=run.started_at,
     )
     save_pca(run.storage, pca, card)
-    run.leave(
+    run.finish(
         rows_in=pca.count,
         rows_out=pca.count,
         figures={"k": card.k, "explained_variance": card.explained},

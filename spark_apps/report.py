@@ -9,7 +9,7 @@ from fruits.report import figures_of, page
 from fruits.saved_pca import load_pca, read_card
 from fruits.stage_run import StageRun
 from fruits_contract import layout
-from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
+from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE, FeaturesRunParams
 
 MAP_POINTS = 3000
 REJECTS_SHOWN = 200
@@ -17,7 +17,7 @@ REJECTS_SHOWN = 200
 
 def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
-    run = StageRun.begin(REPORT, argv)
+    run = StageRun.begin(REPORT, argv, FeaturesRunParams)
     params, storage = run.params, run.storage
     stages = [FEATURIZE, FIT_PCA, TRANSFORM_PCA, VALIDATE] if params.mode == "fit" else [FEATURIZE, TRANSFORM_PCA, VALIDATE]
     transformed = run.manifest_of(TRANSFORM_PCA)
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
 
     storage.write(layout.report_data(params.run), json.dumps(figures, indent=1) + "\n")
     storage.write(layout.report_page(params.run), content)
-    run.leave(rows_in=transformed.rows_out, rows_out=rows, digests={"pca": params.pca})
+    run.finish(rows_in=transformed.rows_out, rows_out=rows, digests={"pca": params.pca})
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from fruits.pca_jobs import project
 from fruits.saved_pca import load_pca
 from fruits.stage_run import StageRun
 from fruits_contract import layout
-from fruits_contract.features_pipeline import TRANSFORM_PCA
+from fruits_contract.features_pipeline import TRANSFORM_PCA, FeaturesRunParams
 
 
 def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
-    run = StageRun.begin(TRANSFORM_PCA, argv)
+    run = StageRun.begin(TRANSFORM_PCA, argv, FeaturesRunParams)
     params = run.params
     pca = load_pca(run.storage, params.pca, extractor=params.extractor)
     files = features_of_run(run)
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
         run.storage.delete_folder(folder_of(drop), but=[file.key for file in written])
     spreads = [each.spread for each in results if each.spread]
     spread = reduce(Spread.merge, spreads) if spreads else None
-    run.leave(
+    run.finish(
         rows_in=spread.count if spread else 0,
         rows_out=sum(file.rows for file in written),
         files=written,

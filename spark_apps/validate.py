@@ -8,13 +8,13 @@ from fruits.row_counts import count_rows, find_duplicates
 from fruits.saved_pca import read_card
 from fruits.stage_run import StageRun
 from fruits_contract import layout
-from fruits_contract.features_pipeline import FEATURIZE, TRANSFORM_PCA, VALIDATE
+from fruits_contract.features_pipeline import FEATURIZE, TRANSFORM_PCA, VALIDATE, FeaturesRunParams
 from fruits_contract.manifest import WrittenFile
 
 
 def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
-    run = StageRun.begin(VALIDATE, argv)
+    run = StageRun.begin(VALIDATE, argv, FeaturesRunParams)
     params = run.params
     featurized, transformed = run.manifest_of(FEATURIZE), run.manifest_of(TRANSFORM_PCA)
     card = read_card(run.storage, params.pca)
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
         *checks.check_variance(card),
         *checks.check_drift(transformed, card),
     ]
-    run.leave(
+    run.finish(
         rows_in=featurized.rows_in,
         rows_out=featurized.rows_out,
         rows_rejected=featurized.rows_rejected,

@@ -13,7 +13,7 @@ from fruits.engines import FEATURE_COUNT
 from fruits.stage_run import StageRun
 from fruits.storage import Storage
 from fruits_contract import columns, layout
-from fruits_contract.features_pipeline import FEATURIZE
+from fruits_contract.features_pipeline import FEATURIZE, FeaturesRunParams
 
 # Files that a Delta commit rewrote carry other Arrow types (string_view), for which there are no kernels.
 _SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in ("path", "label", "extractor", "features")})
@@ -32,7 +32,7 @@ class FeatureFile:
         return layout.partition_values(self.key)["drop"]
 
 
-def features_of_run(run: StageRun) -> list[FeatureFile]:
+def features_of_run(run: StageRun[FeaturesRunParams]) -> list[FeatureFile]:
     """Return the files of features that a stage after featurize works on: in fit mode all retained ones too, else this run's.
 
     A photo that this run featurized anew counts once, with its new features; one that it rejected does not count any more.

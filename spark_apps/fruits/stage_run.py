@@ -8,32 +8,33 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pyspark import SparkConf, SparkContext
 
 from fruits.storage import Storage
 from fruits_contract import layout
-from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Manifest, WrittenFile
-from fruits_contract.pipeline import Stage
+from fruits_contract.pipeline import RunParams, Stage
+
+Params = TypeVar("Params", bound=RunParams)
 
 
 @dataclass(frozen=True)
-class StageRun:
+class StageRun(Generic[Params]):
     """One stage of one run, while it runs."""
 
     stage: Stage
-    params: FeaturesRunParams
+    params: Params
     context: SparkContext
     storage: Storage
     started_at: str
     _clock: float
 
     @classmethod
-    def begin(cls, stage: Stage, argv: Sequence[str]) -> "StageRun":
-        """Read argv, open Spark, and start the clock."""
-        params = FeaturesRunParams.from_argv(argv)
+    def begin(cls, stage: Stage, argv: Sequence[str], params_type: type[Params]) -> "StageRun[Params]":
+        """Read argv as the parameters of the stage's pipeline, open Spark, and start the clock."""
+        params = params_type.from_argv(argv)
         context = SparkContext.getOrCreate(SparkConf().setAppName(f"fruits {stage.name} {params.run}"))
         storage = Storage(params.bucket)
         print(f"{stage.name}: {stage.does}", flush=True)
@@ -44,10 +45,10 @@ class StageRun:
         return [file for file in self.manifest_of(stage).files if file.key.startswith(f"{table}/")]
 
     def manifest_of(self, stage: Stage) -> Manifest:
-        """Return what an earlier stage of this run left."""
+        """Return the manifest of an earlier stage of this run."""
         return Manifest.from_json(self.storage.read(layout.manifest(self.params.run, stage.name)))
 
-    def leave(self, *, files: Iterable[WrittenFile] = (), **fields: Any) -> Manifest:
+    def finish(self, *, files: Iterable[WrittenFile] = (), **fields: Any) -> Manifest:
         """Write the stage's manifest and close Spark; the fields are those of `Manifest`."""
         manifest = Manifest(
             stage=self.stage.name,
@@ -58,11 +59,7 @@ class StageRun:
             **fields,
         )
         self.storage.write(layout.manifest(self.params.run, self.stage.name), manifest.to_json())
-        print(
-            f"{self.stage.name}: {manifest.rows_in:,} in, {manifest.rows_out:,} out, {manifest.rows_rejected:,} rejected "
-            f"in {manifest.seconds:.1f} s",
-            flush=True,
-        )
+        print(manifest.summary(), flush=True)
         for finding in manifest.findings:
             print(f"  {finding.severity}: {finding.check}: {finding.message}", flush=True)
         self.context.stop()
