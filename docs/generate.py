@@ -121,7 +121,12 @@ def bucket() -> str:
     for heading, names in BUCKET.items():
         rows = [(f"`{_key(functions[name])}`", _of_key(functions[name])) for name in names]
         if heading == "Models":
-            rows.append((f"`{layout.CURRENT_MODELS}`", "which models are current; rewritten under If-Match, after the projections and before the features are committed"))
+            rows.append(
+                (
+                    f"`{layout.CURRENT_MODELS}`",
+                    "which models are current; rewritten under If-Match, after the projections and before the features are committed",
+                )
+            )
         parts += [f"## {heading}", _table(("key", "what it is"), rows)]
     parts += ["## Tables, as they are read", "Delta Lake. [Why](decisions/0005-delta-tables-committed-by-publish.md)."]
     for table, (names_and_types, partitions) in columns.TABLES.items():
