@@ -124,7 +124,7 @@ def bucket() -> str:
             rows.append(
                 (
                     f"`{layout.CURRENT_MODELS}`",
-                    "which models are current; rewritten under If-Match, after the projections and before the features are committed",
+                    "which models are current; rewritten under If-Match, before features are committed",
                 )
             )
         parts += [f"## {heading}", _table(("key", "what it is"), rows)]
