@@ -22,4 +22,4 @@ class TooFewImages(FruitsError):
 
 
 class EngineUnusable(FruitsError):
-    """An engine that cannot run on this machine, or whose features differ too much from the reference's."""
+    """An engine that cannot run on this machine."""

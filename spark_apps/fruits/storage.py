@@ -51,7 +51,10 @@ class Storage:
         return file
 
     def read_rows(self, key: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield columns of a Parquet object, up to `CHUNK_ROWS` rows at a time; one row group is in memory."""
+        """Yield columns of a Parquet object, up to `CHUNK_ROWS` rows at a time.
+
+        The columns are fetched in few large requests and held compressed: 100 MB at most for a file of features.
+        """
         with self.open(key) as source:
             content = pq.ParquetFile(source, pre_buffer=True)
             yield from content.iter_batches(CHUNK_ROWS, columns=list(columns), use_threads=False)
