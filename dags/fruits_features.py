@@ -3,7 +3,7 @@
 
 **What**: waits for a finished drop in `raw/<drop>/`, works out which photos are new, starts an EMR cluster, runs the stages
 `featurize`, `fit_pca`, `transform_pca`, `validate`, `report` on it, terminates the cluster whatever happened, and publishes the
-results in one commit per table.
+results to three Delta tables.
 
 **When**: every day at 03:00 UTC, for the drop named by the day (`raw/2026-11-22/`); or triggered by hand, for any drop.
 
@@ -16,8 +16,8 @@ results in one commit per table.
 **If it fails**: the failed task's log ends with the last lines of the step's output, or with the findings of `validate`. A run
 with a failed stage or a red finding publishes nothing: fix the cause and trigger the same drop again. If `publish` failed
 halfway, clear it: it completes what is missing. A drop that does not arrive in the waiting time, or that holds nothing new,
-ends as skipped, without a cluster. A run that is marked as failed while it is running terminates its cluster, publishes nothing,
-and ends as failed by `fail_if_aborted`.
+ends as a success with its tasks skipped, without a cluster. A run that is marked as failed while it is running terminates its
+cluster, publishes nothing, and ends as failed by `fail_if_aborted`.
 """
 
 from datetime import datetime, timedelta
@@ -33,9 +33,9 @@ from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
 
 DROP = "{{ params.drop or dag_run.run_after.strftime('%Y-%m-%d') }}"
-# Templates rather than the output of a task, which would draw an edge from that task to every other one.
+# Templates rather than the output of a task, which would add an edge from that task to every other one.
 REGION = "{{ ti.xcom_pull(task_ids='plan_batch')['region'] }}"
-CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') }}"
+CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') or '' }}"
 
 
 @dag(
@@ -65,28 +65,35 @@ def fruits_features() -> None:
         context = get_current_context()
         settings = Settings.load()
         run_id = context["dag_run"].run_id
-        return plan_run(Bucket.of(settings), settings, dag_run_id=run_id, drop=drop, requested=dict(context["params"])).to_xcom()
+        bucket = Bucket.of(settings.bucket, region=settings.region)
+        return plan_run(bucket, settings, dag_run_id=run_id, drop=drop, requested=dict(context["params"])).to_xcom()
 
-    # One at a time over all runs: whether a row is new or replaces another is decided by what the tables hold at that time.
+    # One at a time across all runs: publish reads the tables to decide which rows are new.
     @task(outlets=[FEATURES_PUBLISHED], retries=2, retry_delay=timedelta(seconds=30), max_active_tis_per_dag=1)
     def publish() -> dict[str, str]:
         """Commit the run's files to the tables, unless a finding is red."""
         from fruits_airflow.bucket import Bucket
         from fruits_airflow.plan import Plan
         from fruits_airflow.publishing import publish_run
-        from fruits_airflow.settings import Settings
 
-        return publish_run(Bucket.of(Settings.load()), Plan.of_run(get_current_context()).params)
+        plan = Plan.of_run(get_current_context())
+        return publish_run(Bucket.of(plan.params.bucket, region=plan.region), plan.params)
 
-    # A teardown, because marking a run as failed skips all other tasks. Not after publish, which stays a leaf and so decides
-    # alone whether any other run failed.
+    # A teardown, because marking a run as failed skips every other task. It is not downstream of publish, so publish stays a
+    # leaf and its failure fails the run.
     @teardown(on_failure_fail_dagrun=True)
     @task(retries=2, retry_delay=timedelta(seconds=30))
     def fail_if_aborted() -> None:
         """Fail a run that was marked as failed; Airflow would call it a success once the cluster is terminated."""
         check_not_aborted(get_current_context(), result="publish", may_skip=["wait_for_drop", "plan_batch"])
 
-    wait_for_drop = WaitForDropSensor(task_id="wait_for_drop", bucket_key=layout.ready(DROP), on_skipped_callback=record_skip)
+    wait_for_drop = WaitForDropSensor(
+        task_id="wait_for_drop",
+        bucket_key=layout.ready(DROP),
+        retries=2,
+        retry_delay=timedelta(minutes=1),
+        on_skipped_callback=record_skip,
+    )
     planned = plan_batch(DROP)
     create_cluster = CreateClusterOperator(task_id="create_cluster", region_name=REGION).as_setup()
     featurize = StageOperator(stage=FEATURIZE, job_flow_id=CLUSTER, region_name=REGION)

@@ -34,12 +34,13 @@ def check_not_aborted(context: Context, *, result: str, may_skip: list[str]) -> 
         The result is skipped, and none of these tasks chose to skip.
     """
     ti = context["ti"]
-    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[result], run_ids=[ti.run_id])
-    if states[ti.run_id][result] != "skipped":
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[result, *may_skip], run_ids=[ti.run_id])[ti.run_id]
+    if states[result] != "skipped":
         return
-    if any(ti.xcom_pull(task_ids=may_skip, key=ENDS_THE_RUN)):
+    skipped = [task for task in may_skip if states[task] == "skipped"]
+    if skipped and any(ti.xcom_pull(task_ids=skipped, key=ENDS_THE_RUN)):
         return
     raise AirflowFailException(
-        f"{result} is skipped, and no task of the run chose to skip: somebody ended the run, which published nothing. "
+        f"{result} is skipped, and no task of the run chose to skip: the run was aborted and published nothing. "
         "Trigger a new run for the same drop"
     )

@@ -13,7 +13,6 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
 
-from fruits_airflow.settings import Settings
 from fruits_contract import layout
 
 AWS_CONN_ID = "aws_default"
@@ -37,7 +36,7 @@ class Bucket:
     session
         Its credentials serve boto3, obstore and delta-rs alike; those of an assumed role are refreshed by botocore.
     client
-        A boto3 client of S3 made by that session; obstore and delta-rs use the same region and endpoint.
+        A boto3 client of S3 with the same credentials; obstore and delta-rs use its region and endpoint.
     """
 
     def __init__(self, name: str, *, session: boto3.Session, client: Any) -> None:
@@ -58,12 +57,12 @@ class Bucket:
         self._store = S3Store(name, **self._connection)
 
     @classmethod
-    def of(cls, settings: Settings, *, aws_conn_id: str | None = AWS_CONN_ID) -> "Bucket":
-        """Return the deployment's bucket, reached by an Airflow connection."""
+    def of(cls, name: str, *, region: str, aws_conn_id: str | None = AWS_CONN_ID) -> "Bucket":
+        """Return a bucket with the credentials and the endpoint of an Airflow connection."""
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-        hook = S3Hook(aws_conn_id, region_name=settings.region)
-        return cls(settings.bucket, session=hook.get_session(settings.region), client=hook.conn)
+        hook = S3Hook(aws_conn_id, region_name=region)
+        return cls(name, session=hook.get_session(region), client=hook.conn)
 
     @property
     def _is_http(self) -> bool:
@@ -128,7 +127,7 @@ class Bucket:
     def objects(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield the objects below a prefix, in the order of their keys.
 
-        By boto3, because obstore refuses a whole listing for one key with a control character or an empty segment, which S3
+        By boto3, because obstore fails the whole listing over one key with a control character or an empty segment, which S3
         allows in names of photos.
         """
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):

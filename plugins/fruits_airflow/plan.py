@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
 
 from fruits_contract.pipeline import Pipeline, RunParams
 from fruits_contract.pipelines import PIPELINES
@@ -56,6 +57,9 @@ class Plan:
     def of_run(cls, context: Context) -> "Plan":
         """Return the plan of the run that a task is part of.
 
-        By task id rather than as an argument, which would draw an edge from `plan_batch` to every task that reads the plan.
+        By task id rather than as an argument, which would add an edge from `plan_batch` to every task that reads the plan.
         """
-        return cls.from_xcom(context["ti"].xcom_pull(task_ids=PLAN_TASK))
+        data = context["ti"].xcom_pull(task_ids=PLAN_TASK)
+        if data is None:
+            raise AirflowFailException(f"{PLAN_TASK} has left no plan; clear it, or trigger a new run")
+        return cls.from_xcom(data)

@@ -72,8 +72,10 @@ def _check_plan_is_valid(bucket: Bucket, params: FeaturesRunParams, features: Pu
         if current != params.pca:
             raise AirflowFailException(f"PCA {current} has become current since this run was planned; run the drop again")
         return
-    # Files rather than runs: a photo that has become unreadable takes its row out of an earlier run's file.
-    if features.files() != json.loads(bucket.read(layout.retained(params.run))):
+    # Files rather than runs: a photo that has become unreadable takes its row out of an earlier run's file. This run may have
+    # done so itself, in a publication that failed halfway.
+    is_changed = features.files() != json.loads(bucket.read(layout.retained(params.run)))
+    if is_changed and not features.last_changed_by_removal_of(params.run):
         raise AirflowFailException("the published features have changed since this fit was planned; run the drop again")
 
 

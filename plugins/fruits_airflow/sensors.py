@@ -29,6 +29,7 @@ class WaitForDropSensor(S3KeySensor):
     def execute(self, context: Context) -> None:
         """Check once, then defer."""
         settings = Settings.load()
+        layout.check_name(str(self.bucket_key).split("/")[1], what="drop")
         self.bucket_name = settings.bucket
         self.region_name = self.region_name or settings.region
         self.poke_interval = settings.poll_s

@@ -7,9 +7,11 @@ from typing import Any
 from airflow.sdk import Variable
 
 from fruits_contract import layout
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
 
 VARIABLE = "fruits"
 # eu-west-2 is in London and eu-central-2 in Zurich: Europe, but not the EU.
+TASKS_LIMIT_S = 60 * 3600  # below the DAG's dagrun_timeout of three days
 EU_REGIONS = ("eu-north-1", "eu-central-1", "eu-west-1", "eu-west-3", "eu-south-1", "eu-south-2")
 
 
@@ -40,7 +42,7 @@ class Settings:
     node_python
         Folder on the nodes where the bootstrap action puts the Python 3.11 environment.
     wait_for_drop_s
-        How long a run waits for its drop before it ends as skipped.
+        How long a run waits for its drop before its tasks are skipped.
     poll_s
         Seconds between two polls of S3 or EMR while a task is deferred.
     stage_limit_s
@@ -77,9 +79,15 @@ class Settings:
             raise InvalidSettings(f"region is {self.region!r}; expected a region in the EU (GDPR): {', '.join(EU_REGIONS)}")
         if not 60 <= self.idle_timeout_s <= 604_800:
             raise InvalidSettings(f"idle_timeout_s is {self.idle_timeout_s}; EMR accepts 60 to 604800")
-        for name in ("poll_s", "deadline_s", "max_core_nodes"):
+        for name in ("poll_s", "wait_for_drop_s", "stage_limit_s", "deadline_s", "max_core_nodes"):
             if getattr(self, name) < 1:
                 raise InvalidSettings(f"{name} is {getattr(self, name)}; expected at least 1")
+        tasks_s = self.wait_for_drop_s + len(FEATURES_PIPELINE.stages) * self.stage_limit_s
+        if tasks_s > TASKS_LIMIT_S:
+            raise InvalidSettings(
+                f"wait_for_drop_s and stage_limit_s of all stages are {tasks_s} s together; expected at most {TASKS_LIMIT_S}: "
+                "at its dagrun_timeout Airflow skips the termination of the cluster"
+            )
         layout.check_name(self.release, what="release")
 
     @classmethod

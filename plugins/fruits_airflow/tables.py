@@ -88,8 +88,16 @@ class PublishedTable:
         table = self.open()
         if table is None or not stale:
             return 0
-        deleted = table.delete(f"drop = {_quoted([drop])} AND run != {_quoted([run])} AND path IN ({_quoted(stale)})")
+        deleted = table.delete(
+            f"drop = {_quoted([drop])} AND run != {_quoted([run])} AND path IN ({_quoted(stale)})",
+            commit_properties=CommitProperties(app_transactions=[Transaction(_removal(run), table.version() + 1)]),
+        )
         return int(deleted["num_deleted_rows"])
+
+    def last_changed_by_removal_of(self, run: str) -> bool:
+        """Return whether the newest commit is the run's own `remove`."""
+        table = self.open()
+        return table is not None and table.transaction_version(_removal(run)) == table.version()
 
     @property
     def _partitions(self) -> list[str]:
@@ -157,6 +165,11 @@ class PublishedTable:
     def _read(self, file: WrittenFile, names: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         with self.bucket.open(file.key) as source:
             yield from pq.ParquetFile(source).iter_batches(batch_size=1024, columns=names)
+
+
+def _removal(run: str) -> str:
+    """Return the name of the transaction that removes the rows which a run has made stale."""
+    return f"{run}/removal"
 
 
 def _quoted(values: Iterable[str]) -> str:

@@ -53,7 +53,7 @@ def check_that_a_run_is_published(bucket: Bucket, deployment: Settings, s3: S3Cl
 
 @pytest.mark.usefixtures("connection")
 def test_a_run_is_published_with_keys_in_the_connection_only(deployment: Settings, s3: S3Client) -> None:
-    bucket = Bucket.of(deployment)
+    bucket = Bucket.of(deployment.bucket, region=deployment.region)
     assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3"} & set(os.environ)
     check_that_a_run_is_published(bucket, deployment, s3)
 
@@ -66,7 +66,7 @@ def test_a_run_is_published_with_the_connections_keys_when_the_environment_holds
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    check_that_a_run_is_published(Bucket.of(deployment), deployment, s3)
+    check_that_a_run_is_published(Bucket.of(deployment.bucket, region=deployment.region), deployment, s3)
 
 
 @pytest.mark.usefixtures("connection")
@@ -74,7 +74,7 @@ def test_a_token_of_the_environment_is_not_mixed_with_the_connections_keys(
     deployment: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "another-token")
-    bucket = Bucket.of(deployment)
+    bucket = Bucket.of(deployment.bucket, region=deployment.region)
     assert bucket.read(layout.release_card("v1"))
     with pytest.raises(PermissionError, match=r"AWS_SESSION_TOKEN in the environment does not belong to .*; unset it"):
         bucket.table_options()
@@ -84,7 +84,7 @@ def test_a_token_of_the_environment_is_not_mixed_with_the_connections_keys(
 def test_missing_credentials_are_an_error(deployment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
     with pytest.raises(PermissionError, match=r"there are no AWS credentials for s3://.*; set them in the Airflow connection"):
-        Bucket.of(deployment)
+        Bucket.of(deployment.bucket, region=deployment.region)
 
 
 class AssumedRole:

@@ -147,6 +147,23 @@ def test_a_drop_whose_publication_failed_halfway_is_completed_by_the_next_run(
     assert projected_on_current_pca(bucket) == ["first/Apple/0.jpg"]
 
 
+def test_a_fit_that_failed_after_it_removed_a_row_is_completed(
+    bucket: Bucket, deployment: Settings, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_photos(s3, bucket, "first", ["Apple/0.jpg", "Apple/1.jpg"])
+    run_drop(bucket, deployment, "r1", "first")
+    add_photos(s3, bucket, "first", ["Apple/1.jpg"], content=b"spoilt")
+    add_photos(s3, bucket, "first", ["Apple/2.jpg"])
+    params = plan(bucket, deployment, "r2", "first", mode="fit")
+    run_stages(bucket, params, unreadable=["Apple/1.jpg"])
+    with monkeypatch.context() as patch, pytest.raises(Fault):
+        fail_before(patch, layout.FEATURES_TABLE)
+        publish_run(bucket, params)
+    publish_run(bucket, params)
+    assert published(bucket)["features"] == ["first/Apple/0.jpg", "first/Apple/2.jpg"]
+    assert read_current(bucket).pca_of(EXTRACTOR) == "r2"
+
+
 def test_removing_repaired_rejects_is_completed(
     bucket: Bucket, deployment: Settings, s3: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

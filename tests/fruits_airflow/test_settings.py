@@ -59,7 +59,7 @@ def test_an_idle_time_that_emr_refuses_is_refused(idle_timeout_s: int) -> None:
         read(idle_timeout_s=idle_timeout_s)
 
 
-@pytest.mark.parametrize("name", ["poll_s", "deadline_s", "max_core_nodes"])
+@pytest.mark.parametrize("name", ["poll_s", "wait_for_drop_s", "stage_limit_s", "deadline_s", "max_core_nodes"])
 def test_less_than_one_is_refused(name: str) -> None:
     with pytest.raises(InvalidSettings, match=f"{name} is 0; expected at least 1"):
         read(**{name: 0})
@@ -80,3 +80,8 @@ def test_a_missing_variable_is_an_error_with_advice(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Variable, "get", lambda key, default: default)
     with pytest.raises(InvalidSettings, match="there is no Airflow Variable 'fruits'; create it as docs/"):
         Settings.load()
+
+
+def test_limits_that_outlast_the_dag_run_are_refused() -> None:
+    with pytest.raises(InvalidSettings, match=r"wait_for_drop_s and stage_limit_s .* 453600 s .* at most 216000"):
+        read(stage_limit_s=24 * 3600)

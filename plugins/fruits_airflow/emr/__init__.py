@@ -1,1 +1,1 @@
-"""Everything that knows Amazon EMR: the cluster, its steps, their operators, failures, prices."""
+"""Everything specific to Amazon EMR: the cluster, its steps, their operators, failures, prices."""

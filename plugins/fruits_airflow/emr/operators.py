@@ -9,6 +9,7 @@ from airflow.providers.amazon.aws.operators.emr import (
     EmrCreateJobFlowOperator,
     EmrTerminateJobFlowOperator,
 )
+from airflow.providers.amazon.aws.utils import validate_execute_complete_event
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
@@ -21,7 +22,7 @@ from fruits_contract.manifest import Manifest
 from fruits_contract.pipeline import Stage
 
 TERMINATION_LIMIT_S = 3600
-# A trigger reports by itself what it waited for in vain; a task resumes this much later when its trigger is gone.
+# The trigger's own limit comes first and has a message; this one applies when the trigger is lost.
 TRIGGER_GRACE = timedelta(seconds=60)
 LINKS = (EmrClusterLink(), ClusterLogsLink())
 
@@ -36,7 +37,8 @@ class CreateClusterOperator(EmrCreateJobFlowOperator):
 
     def __init__(self, **kwargs: Any) -> None:
         # Without an EMR connection, whose extra would be merged into the request unseen.
-        super().__init__(emr_conn_id=None, **kwargs)
+        # No retry: a lost response may have created a cluster already.
+        super().__init__(emr_conn_id=None, retries=0, **kwargs)
 
     def execute(self, context: Context) -> str | None:
         """Create the cluster of the plan and return its id."""
@@ -44,7 +46,7 @@ class CreateClusterOperator(EmrCreateJobFlowOperator):
         try:
             return super().execute(context)
         except Exception as error:
-            # The provider asks for the cluster's details after it has created it. Failing then would lose the id.
+            # The provider calls DescribeCluster after RunJobFlow. Failing there would lose the id.
             if self._job_flow_id is None:
                 raise
             self.log.warning("Cluster %s is requested; its links are incomplete: %s", self._job_flow_id, error)
@@ -81,10 +83,11 @@ class StageOperator(EmrAddStepsOperator):
             self.log.info("Skipped: %s runs with mode=%s only", self.stage.name, self.stage.only_in_mode)
             raise AirflowSkipException(f"{self.stage.name} runs with mode={self.stage.only_in_mode} only")
         settings = Settings.load()
-        if is_published(plan.params.run, bucket=Bucket.of(settings, aws_conn_id=self.aws_conn_id)):
+        bucket = Bucket.of(plan.params.bucket, region=plan.region, aws_conn_id=self.aws_conn_id)
+        if is_published(plan.params.run, bucket=bucket):
             raise AirflowFailException(
-                f"run {plan.params.run} is published, and its files are part of the tables; "
-                "trigger a new run instead of clearing this one"
+                f"run {plan.params.run} has committed files to the tables, which must not be overwritten; "
+                "clear publish to complete it, or trigger a new run"
             )
         self.steps = [step(self.stage, plan.params)]
         self.waiter_delay = settings.poll_s
@@ -94,19 +97,25 @@ class StageOperator(EmrAddStepsOperator):
     def defer(self, **kwargs: Any) -> Any:
         """Defer with a time limit; the provider sets none."""
         limit = timedelta(seconds=self.waiter_delay * self.waiter_max_attempts)
-        super().defer(**{**kwargs, "timeout": limit + TRIGGER_GRACE})
+        super().defer(timeout=limit + TRIGGER_GRACE, **kwargs)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Log the manifest of a stage that succeeded; raise with the end of its output otherwise."""
         from fruits_airflow.bucket import Bucket
 
         plan = Plan.of_run(context)
-        bucket = Bucket.of(Settings.load(), aws_conn_id=self.aws_conn_id)
-        if event is None or event["status"] != "success":
+        bucket = Bucket.of(plan.params.bucket, region=plan.region, aws_conn_id=self.aws_conn_id)
+        event = validate_execute_complete_event(event)
+        if event["status"] != "success":
             from fruits_airflow.emr.failures import explain_step
 
-            step_id = event["value"][0] if event else ""
-            cause, log = explain_step(self.hook.conn, bucket, cluster=str(self.job_flow_id), step=step_id)
+            cause, log = explain_step(
+                self.hook.conn,
+                bucket,
+                cluster=str(self.job_flow_id),
+                step=event["value"][0],
+                trigger_message=event.get("message", ""),
+            )
             self.log.error("The last lines of the step's output:\n%s", "\n".join(log) or "(no log)")
             raise AirflowException(f"{self.stage.name} failed: {cause}")
         manifest = Manifest.from_json(bucket.read(layout.manifest(plan.params.run, self.stage.name)))
@@ -131,7 +140,8 @@ class TerminateClusterOperator(EmrTerminateJobFlowOperator):
     operator_extra_links = LINKS
 
     def __init__(self, *, job_flow_id: str, **kwargs: Any) -> None:
-        super().__init__(job_flow_id=job_flow_id, deferrable=True, **kwargs)
+        # Repeating TerminateJobFlows is harmless. A cluster with a hanging step is never idle, so nothing else would end it.
+        super().__init__(job_flow_id=job_flow_id, deferrable=True, retries=3, retry_delay=timedelta(seconds=30), **kwargs)
 
     def execute(self, context: Context) -> None:
         """Terminate before anything that can fail, such as the provider's request for the cluster's details."""
@@ -141,3 +151,12 @@ class TerminateClusterOperator(EmrTerminateJobFlowOperator):
         self.waiter_delay = min(Settings.load().poll_s, 15)
         self.waiter_max_attempts = TERMINATION_LIMIT_S // self.waiter_delay
         super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
+        """Accept a cluster that ended with errors: the failed stage has reported them."""
+        emr: Any = self.hook.conn
+        state = emr.describe_cluster(ClusterId=self.job_flow_id)["Cluster"]["Status"]["State"]
+        if state == "TERMINATED_WITH_ERRORS":
+            self.log.info("Cluster %s is terminated, with errors", self.job_flow_id)
+            return
+        super().execute_complete(context, event)

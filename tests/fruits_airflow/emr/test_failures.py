@@ -31,7 +31,7 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def explain(emr: Stubber, bucket: Bucket) -> tuple[str, list[str]]:
-    return explain_step(emr.client, bucket, cluster="j-1", step="s-1")
+    return explain_step(emr.client, bucket, cluster="j-1", step="s-1", trigger_message="Waiter: max attempts reached")
 
 
 def add_step(emr: Stubber, state: str, **status: Any) -> None:
@@ -108,4 +108,11 @@ def test_a_step_without_any_reason_is_reported_with_its_state(emr: Stubber, buck
     emr.add_response("describe_cluster", {"Cluster": {"Status": {}}}, {"ClusterId": "j-1"})
     cause, log = explain(emr, bucket)
     assert cause.endswith(" CANCELLED: EMR gives no reason")
+    assert log == []
+
+
+def test_a_step_that_still_runs_is_reported_with_the_end_of_the_wait(emr: Stubber, bucket: Bucket) -> None:
+    add_step(emr, "RUNNING")
+    cause, log = explain(emr, bucket)
+    assert "is RUNNING: the wait for it ended (stage_limit_s, or EMR cannot be reached): Waiter: max attempts reached" in cause
     assert log == []

@@ -198,7 +198,7 @@ def test_a_published_run_is_not_overwritten(
 ) -> None:
     monkeypatch.setattr(commits, "open_table", lambda _, key: key)
     monkeypatch.setattr(commits, "has_run", lambda table, run: (table, run) == ("tables/rejects", "r1"))
-    with pytest.raises(AirflowFailException, match="run r1 is published"):
+    with pytest.raises(AirflowFailException, match="run r1 has committed files"):
         stage_task().execute(context)
 
 
@@ -252,11 +252,23 @@ def test_the_cluster_is_terminated_whatever_fails_afterwards(
         TerminateClusterOperator(task_id="terminate_cluster", job_flow_id="j-1").execute(context)
 
 
-def test_a_cluster_that_does_not_end_fails_the_task() -> None:
-    task = TerminateClusterOperator(task_id="terminate_cluster", job_flow_id="j-1")
-    task.execute_complete({}, {"status": "success"})
+@pytest.mark.parametrize(("state", "event"), [("TERMINATED", "success"), ("TERMINATED_WITH_ERRORS", "error")])
+def test_a_terminated_cluster_is_a_success_whatever_its_steps_were(emr: Stubber, state: str, event: str) -> None:
+    emr.add_response("describe_cluster", {"Cluster": {"Status": {"State": state}}}, {"ClusterId": "j-1"})
+    TerminateClusterOperator(task_id="terminate_cluster", job_flow_id="j-1").execute_complete({}, {"status": event})
+
+
+def test_a_cluster_that_does_not_end_fails_the_task(emr: Stubber) -> None:
+    emr.add_response("describe_cluster", {"Cluster": {"Status": {"State": "TERMINATING"}}}, {"ClusterId": "j-1"})
     with pytest.raises(AirflowException, match="too long"):
-        task.execute_complete({}, {"status": "error", "message": "too long"})
+        TerminateClusterOperator(task_id="terminate_cluster", job_flow_id="j-1").execute_complete(
+            {}, {"status": "error", "message": "too long"}
+        )
+
+
+def test_the_termination_is_retried_and_the_creation_is_not() -> None:
+    assert TerminateClusterOperator(task_id="terminate_cluster", job_flow_id="j-1").retries == 3
+    assert CreateClusterOperator(task_id="create_cluster").retries == 0
 
 
 # ---- the link to the logs
