@@ -5,7 +5,7 @@
 `featurize`, `fit_pca`, `transform_pca`, `validate`, `report` on it, terminates the cluster whatever happened, and publishes the
 results to three Delta tables.
 
-**When**: every day at 03:00 UTC, for the drop named by the day (`raw/2026-11-22/`); or triggered by hand, for any drop.
+**When**: every day at 03:00 UTC, for the drop named after the day (`raw/2026-11-22/`); or triggered by hand, for any drop.
 
 **Params**: `drop`, `mode`, `variance`, `components`, `max_reject_ratio`, `engine`, `release`; the trigger form explains each.
 
