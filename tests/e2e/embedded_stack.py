@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import numpy as np
 import pytest
 
 from fruits_airflow.bucket import Bucket
@@ -180,6 +181,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
         root = tmp_path_factory.mktemp("synthetic")
         draw(root)
     return {folder.name: sorted(folder.glob("*.jpg")) for folder in sorted(root.iterdir()) if folder.is_dir()}
+
+
+@pytest.fixture(scope="session")
+def first(stack: Stack, photos, tmp_path_factory) -> Ended:
+    """The first drop: 12 photos of each variety, those with reference features among them."""
+    if REAL_PHOTOS.is_dir():
+        keys = np.load(REAL_PHOTOS / "reference_features.npz")["keys"]
+        chosen = {name: [REAL_PHOTOS / key for key in keys if key.startswith(f"{name}/")] for name in photos}
+        chosen = {name: list(dict.fromkeys([*files, *photos[name]]))[:12] for name, files in chosen.items()}
+    else:
+        chosen = {name: files[:12] for name, files in photos.items()}
+    stack.upload(arrange(tmp_path_factory.mktemp("first"), chosen), "first")
+    return stack.run("first")
 
 
 def arrange(folder: Path, photos: dict[str, Sequence[Path]]) -> Path:

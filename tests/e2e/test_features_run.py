@@ -9,22 +9,9 @@ import pyarrow as pa
 import pytest
 
 from fruits_contract import columns, layout
-from tests.e2e.embedded_stack import DAG, EVERY_MINUTE, REAL_PHOTOS, Ended, Stack, arrange
+from tests.e2e.embedded_stack import DAG, EVERY_MINUTE, REAL_PHOTOS, arrange
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
-
-
-@pytest.fixture(scope="session")
-def first(stack: Stack, photos, tmp_path_factory) -> Ended:
-    """The first drop: 12 photos of each variety, those with reference features among them."""
-    if REAL_PHOTOS.is_dir():
-        keys = np.load(REAL_PHOTOS / "reference_features.npz")["keys"]
-        chosen = {name: [REAL_PHOTOS / key for key in keys if key.startswith(f"{name}/")] for name in photos}
-        chosen = {name: list(dict.fromkeys([*files, *photos[name]]))[:12] for name, files in chosen.items()}
-    else:
-        chosen = {name: files[:12] for name, files in photos.items()}
-    stack.upload(arrange(tmp_path_factory.mktemp("first"), chosen), "first")
-    return stack.run("first")
 
 
 def test_a_first_drop_is_fitted_published_and_leaves_no_cluster(stack, first):

@@ -4,9 +4,6 @@ import pytest
 
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
 from tests.e2e.embedded_stack import Ended, Stack
-from tests.e2e.test_features_run import first
-
-__all__ = ["first"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
