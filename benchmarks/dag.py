@@ -40,7 +40,7 @@ def measure(arguments: argparse.Namespace) -> Results:
         dags = {Path(item["fileloc"]).name: item["dag_id"] for item in found}
         for dag in dags.values():
             parse(airflow, dag)  # writes the .pyc files
-        synthetic_photos.draw(Path(photos), per_variety=PHOTOS_PER_VARIETY)
+        synthetic_photos.generate(Path(photos), per_variety=PHOTOS_PER_VARIETY)
         contenders: dict[str, Callable[[], Samples]] = {file: partial(parse, airflow, dag) for file, dag in dags.items()}
         contenders[DAG] = partial(run_dag, airflow, Path(photos))
         rounds = alternate(contenders, repetitions=arguments.repetitions)

@@ -261,7 +261,11 @@ def _demoted(text: str) -> str:
 
 def _tasks(dag: Any) -> str:
     def row(task: Any) -> tuple[str, str, str, str]:
-        role = "setup" if task.is_setup else "teardown" if task.is_teardown else ""
+        role = ""
+        if task.is_setup:
+            role = "setup"
+        elif task.is_teardown:
+            role = "teardown"
         after = ", ".join(f"`{name}`" for name in sorted(task.upstream_task_ids))
         return f"`{task.task_id}`", after, role, _first_line(task)
 

@@ -53,7 +53,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch, _own_services(Path(scratch)) as running:
         images = arguments.images or Path(scratch) / "synthetic"
         if not arguments.images:
-            synthetic_photos.draw(images)
+            synthetic_photos.generate(images)
         failed = run(deploy(running), RunRequest(arguments.drop, images, {"mode": "fit"}))
         if failed:
             return failed
@@ -61,7 +61,8 @@ def main() -> int:
         with _browser() as browser:
             context = _log_in(browser, running)
             _save("trigger_form", _trigger_form(context, drop=arguments.drop))
-            _save("dag", _finished_run(context, run_id := _manual_run(context)))
+            run_id = _manual_run(context)
+            _save("dag", _finished_run(context, run_id))
             fetched = results.fetch(running.bucket, run_id, into=Path(scratch) / "out")
             _save("report", _report(browser, fetched.files[layout.report_page(layout.run_name(run_id))]))
     return 0

@@ -1,7 +1,4 @@
-"""What a release of the code consists of, and the id that follows from it: same content, same id.
-
-It must not know where a release is uploaded to.
-"""
+"""What a release of the code consists of, and the id that follows from it: same content, same id."""
 
 import hashlib
 import io
@@ -22,7 +19,7 @@ REQUIREMENTS_TENSORFLOW = "bootstrap/requirements-tensorflow.txt"
 
 
 class MissingSource(RuntimeError):
-    """A file that belongs to every release is not there."""
+    """A file that belongs to every release is missing."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ def collect(extractor: str, *, root: Path = ROOT, requirements: str = REQUIREMEN
     Raises
     ------
     MissingSource
-        When a stage script or another file is not there.
+        When a stage script or another file is missing.
     """
     packages = _package_files(root)
     scripts = {stage.name: read(root / "spark_apps" / f"{stage.name}.py") for stage in pipelines.STAGES}
@@ -72,11 +69,11 @@ def _package_files(root: Path) -> dict[str, bytes]:
 
 
 def read(path: Path) -> bytes:
-    """Return a file's content; raise `MissingSource` where it is not there."""
+    """Return a file's content; raise `MissingSource` where it is missing."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise MissingSource(f"{path} is not there, but every release holds it: check out the whole tree") from None
+        raise MissingSource(f"{path} is missing, but every release holds it: check out the whole tree") from None
 
 
 def _digest(parts: dict[str, bytes]) -> str:

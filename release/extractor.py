@@ -1,6 +1,6 @@
 """Exports the feature extractor: MobileNetV2 without its classification layer as one .tflite file named by its sha256.
 
-The same network in Keras's format lies beside it. Run as `python -m release.extractor`. It must not know about buckets:
+The same network in Keras's format lies beside it. Run as `python -m release.extractor`.
 `release.upload` uploads what lies here.
 """
 
@@ -60,7 +60,7 @@ def find(folder: Path = FOLDER) -> Extractor | None:
 
 
 def ensure(folder: Path = FOLDER) -> Extractor:
-    """Return the extractor in `folder`, exporting it first when it is not there (about a minute)."""
+    """Return the extractor in `folder`, exporting it first when it is missing (about a minute)."""
     known = find(folder)
     return known if known else _export(folder)
 

@@ -1,7 +1,4 @@
-"""Builds plugins.zip: the folder plugins/ as Amazon MWAA takes it (PluginsS3Path). Run as `python -m release.plugins_zip`.
-
-It must not know where the file is uploaded to.
-"""
+"""Builds plugins.zip: the folder plugins/ as Amazon MWAA takes it (PluginsS3Path). Run as `python -m release.plugins_zip`."""
 
 import argparse
 from pathlib import Path
@@ -20,7 +17,7 @@ def build(target: Path = TARGET, *, root: Path = contents.ROOT) -> Path:
     Raises
     ------
     MissingSource
-        When a package or the list of what is no plugin is not there.
+        When a package or the list of what is no plugin is missing.
     """
     folder = root / "plugins"
     files = {IGNORE: contents.read(folder / IGNORE)}

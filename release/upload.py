@@ -110,10 +110,10 @@ def _upload(s3: "S3Client", bucket: str, card: ReleaseCard, sources: Mapping[str
 def _files_of_newest_release(s3: "S3Client", bucket: str) -> dict[str, str]:
     """Return key by sha256, so that wheels that did not change are copied in the bucket rather than sent again."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=layout.CODE)
-    there = {item["Key"]: item["LastModified"] for page in pages for item in page.get("Contents", [])}
-    cards = [key for key in there if key == layout.release_card(key.removeprefix(layout.CODE).split("/")[0])]
-    newest = _read_card(s3, bucket, max(cards, key=there.__getitem__)) if cards else None
-    return {digest: key for key, digest in newest.files.items() if key in there} if newest else {}
+    modified_by_key = {item["Key"]: item["LastModified"] for page in pages for item in page.get("Contents", [])}
+    cards = [key for key in modified_by_key if key == layout.release_card(key.removeprefix(layout.CODE).split("/")[0])]
+    newest = _read_card(s3, bucket, max(cards, key=modified_by_key.__getitem__)) if cards else None
+    return {digest: key for key, digest in newest.files.items() if key in modified_by_key} if newest else {}
 
 
 def _read_card(s3: "S3Client", bucket: str, key: str) -> ReleaseCard | None:
@@ -148,17 +148,17 @@ def main() -> None:
     what.add_argument("--bucket", help="the project's bucket")
     what.add_argument("--print", action="store_true", help="print the release's id and its files; upload nothing")
     parser.add_argument("--tensorflow", action="store_true", help="give the nodes TensorFlow as well, for engine=tensorflow")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        if asked.print:
-            release = contents.collect(extractor.ensure().digest, requirements=_requirements(tensorflow=asked.tensorflow))
-            print(release.release, *sorted(release.files), sep="\n")
+        if arguments.print:
+            release = contents.collect(extractor.ensure().digest, requirements=_requirements(tensorflow=arguments.tensorflow))
+            print("\n".join([release.release, *sorted(release.files)]))
         else:
-            print(upload_release(asked.bucket, tensorflow=asked.tensorflow).release)
+            print(upload_release(arguments.bucket, tensorflow=arguments.tensorflow).release)
     except (contents.MissingSource, wheelhouse.WheelsMissing, weights.WrongWeights, extractor.BadExport) as error:
         sys.exit(f"release: {error}")
     except (ClientError, BotoCoreError) as error:
-        sys.exit(f"release: nothing complete was uploaded to {asked.bucket}: {error}")
+        sys.exit(f"release: nothing complete was uploaded to {arguments.bucket}: {error}")
 
 
 if __name__ == "__main__":

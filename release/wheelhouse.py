@@ -1,7 +1,4 @@
-"""The wheels that an EMR node installs its Python from, fetched for the node's platform and kept by digest.
-
-It must not know about buckets or releases.
-"""
+"""The wheels that an EMR node installs its Python from, fetched for the node's platform and kept by digest."""
 
 import hashlib
 import shutil
@@ -22,7 +19,7 @@ class WheelsMissing(RuntimeError):
 
 
 def ensure(requirements: Path, cache: Path = CACHE) -> Path:
-    """Return a folder with `requirements.txt` and a wheel for each of its lines, fetching what is not there."""
+    """Return a folder with `requirements.txt` and a wheel for each of its lines, fetching what is missing."""
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     folder = cache / digest
     if folder.is_dir():
@@ -44,7 +41,7 @@ def ensure(requirements: Path, cache: Path = CACHE) -> Path:
 
 
 def _download(requirements: Path, folder: Path) -> None:
-    words = [
+    argv = [
         sys.executable,
         "-m",
         "pip",
@@ -55,11 +52,11 @@ def _download(requirements: Path, folder: Path) -> None:
         "--only-binary",
         ":all:",
     ]
-    words += ["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "abi3", "--abi", "none"]
-    words += [word for name in _PLATFORMS for word in ("--platform", f"{name}_x86_64")]
-    # backports-strenum says it needs Python < 3.11, ai-edge-litert asks for it all the same; it works.
-    words += ["--ignore-requires-python", "--dest", str(folder), "--requirement", str(requirements)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    argv += ["--implementation", "cp", "--python-version", "3.11", "--abi", "cp311", "--abi", "abi3", "--abi", "none"]
+    argv += [word for name in _PLATFORMS for word in ("--platform", f"{name}_x86_64")]
+    # backports-strenum says it needs Python < 3.11, ai-edge-litert requires it anyway; it works.
+    argv += ["--ignore-requires-python", "--dest", str(folder), "--requirement", str(requirements)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise WheelsMissing(
             f"pip could not fetch the wheels of {requirements} for Python 3.11, Linux x86_64:\n{done.stderr.strip()}\n"

@@ -17,18 +17,18 @@ def main(argv: list[str]) -> None:
     """Run the stage; argv is `RunParams.to_argv()`."""
     run = StageRun.begin(FEATURIZE, argv, FeaturesRunParams)
     params, storage, context = run.params, run.storage, run.context
-    batch = layout.batch(params.run)
-    sizes = read_sizes(storage, batch)
+    batch_key = layout.batch(params.run)
+    sizes = read_sizes(storage, batch_key)
 
     model_key = layout.extractor_keras if params.engine == "tensorflow" else layout.extractor
     model = context.broadcast(storage.read(model_key(params.extractor)))
     extractor = BroadcastExtractor(params.extractor, model, params.engine)
-    choice = choose_engine(context, storage, batch, photos=len(sizes), extractor=extractor)
+    choice = choose_engine(context, storage, batch_key, photo_count=len(sizes), extractor=extractor)
 
     folder = layout.features_part(params.drop, params.run)
     parts = split_into_parts(sizes, cores=context.defaultParallelism)
     with show_progress(context, what=f"featurize: {len(sizes):,} photos"):
-        results = featurize(context, parts, bucket=params.bucket, batch=batch, folder=folder, extractor=choice.extractor)
+        results = featurize(context, parts, bucket=params.bucket, batch_key=batch_key, folder=folder, extractor=choice.extractor)
     files = [result.file for result in results if result.file]
     storage.delete_folder(folder, but=[file.key for file in files])
     rows_out = sum(file.rows for file in files)

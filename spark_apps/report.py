@@ -1,4 +1,4 @@
-"""report: the page a person opens, its figures as JSON, and one CSV with a row per projected photo."""
+"""report: the HTML report, its figures as JSON, and one CSV with a row per projected photo."""
 
 import json
 import sys

@@ -24,7 +24,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def reference_photos() -> Path:
-    """The folder with 18 varieties of Fruits-360 and `reference_features.npz`; the test is skipped where it is not there."""
+    """The folder with 18 varieties of Fruits-360 and `reference_features.npz`; the test is skipped where it is missing."""
     folder = contents.ROOT.parent / "shared" / "fruits-360"
     if not (folder / "reference_features.npz").is_file():
         pytest.skip(f"{folder} with the reference photos is not beside the checkout")

@@ -1,4 +1,4 @@
-"""Who may import whom, what product code may not mention, and one word per stage (docs/architecture.md)."""
+"""Who may import whom, what product code may not mention, and one name per stage (docs/architecture.md)."""
 
 import ast
 import json
@@ -24,7 +24,7 @@ SOURCES = sorted(
     for path in (ROOT / folder).rglob("*")
     if path.suffix in {".py", ".sh", ".html", ".in", ".toml"} and "__pycache__" not in path.parts
 )
-# Prints the top-level packages that importing the words of argv loads, beside those that Python loads by itself.
+# Prints the top-level packages that importing the modules in argv loads, beside those that Python loads by itself.
 IMPORTER = """
 import importlib, json, sys
 before = set(sys.modules)
@@ -33,8 +33,8 @@ for name in sys.argv[1:]:
 print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - before})))
 """
 
-# Who may import whom: the rooms of the tree, and the rooms below each. A module belongs to the longest name that begins its own.
-ROOMS: dict[str, set[str]] = {
+# The packages, and those that each may import. A module belongs to the longest name that begins its own.
+ALLOWED_IMPORTS: dict[str, set[str]] = {
     "fruits_contract": set(),
     "fruits_airflow": {"fruits_contract"},
     "fruits_features": {"fruits_airflow", "fruits_contract"},
@@ -152,9 +152,9 @@ def imported_modules(file: Path, modules: Iterable[str]) -> set[str]:
     return found & set(modules)
 
 
-def room_of(module: str) -> str:
-    """Return the room that a module belongs to."""
-    return max((room for room in ROOMS if module == room or module.startswith(f"{room}.")), key=len)
+def package_of(module: str) -> str:
+    """Return the package that a module belongs to."""
+    return max((name for name in ALLOWED_IMPORTS if module == name or module.startswith(f"{name}.")), key=len)
 
 
 def test_no_import_leads_upwards() -> None:
@@ -163,7 +163,7 @@ def test_no_import_leads_upwards() -> None:
         f"{name} imports {other}"
         for name, file in modules.items()
         for other in imported_modules(file, modules)
-        if room_of(other) not in {room_of(name), *ROOMS[room_of(name)]}
+        if package_of(other) not in {package_of(name), *ALLOWED_IMPORTS[package_of(name)]}
     ]
     assert upwards == []
 
@@ -185,7 +185,7 @@ def test_every_stage_is_a_task() -> None:
 
 
 @pytest.mark.parametrize("stage", [stage.name for stage in STAGES])
-def test_a_stage_has_one_word(stage: str) -> None:
+def test_a_stage_has_one_name(stage: str) -> None:
     assert (ROOT / "spark_apps" / f"{stage}.py").exists()
     assert f"\n## {stage}\n" in (ROOT / "docs" / "stages.md").read_text()
     assert (ROOT / "tests" / "spark_apps" / f"test_{stage}.py").exists()

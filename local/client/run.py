@@ -69,7 +69,7 @@ class Place:
 
 
 def run(place: Place, request: RunRequest) -> int:
-    """Provide the photos, run the DAG and fetch its results; the standard AWS environment says where S3 is.
+    """Provide the photos, run the DAG and fetch its results; S3 is configured by the standard AWS variables.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def provide_photos(console: Console, bucket: str, request: RunRequest) -> None:
     elif request.drop == SYNTHETIC:
         console.print("photos: none given, using a synthetic set")
         with TemporaryDirectory() as scratch:
-            synthetic_photos.draw(Path(scratch))
+            synthetic_photos.generate(Path(scratch))
             _upload(console, Path(scratch), bucket=bucket, drop=request.drop)
     else:
         count = len(list_drop(bucket, request.drop).keys() - {layout.ready(request.drop)})
@@ -162,7 +162,7 @@ def _follow(api: AirflowApi, run_id: str, console: Console, log: LiveLog) -> Dag
         return state
 
     # The supervisor restarts a server that crashed; the run itself goes on meanwhile.
-    patiently = tenacity.Retrying(
+    retry = tenacity.Retrying(
         stop=tenacity.stop_after_delay(SILENCE_LIMIT_S),
         wait=tenacity.wait_fixed(POLL_S),
         retry=tenacity.retry_if_exception_type(httpx.TransportError),
@@ -171,12 +171,12 @@ def _follow(api: AirflowApi, run_id: str, console: Console, log: LiveLog) -> Dag
     try:
         with open_screen(console) as screen:
             while True:
-                state = patiently(show, screen)
+                state = retry(show, screen)
                 if state.is_over:
                     return state
                 time.sleep(POLL_S)
     except KeyboardInterrupt:
-        # Where the services stay up, the run must not go on alone: its teardown terminates the cluster.
+        # End the run, so that its teardown terminates the cluster even if the services stay up.
         with suppress(httpx.HTTPError, AirflowRefused):
             api.end_run(DAG, run_id)
         raise

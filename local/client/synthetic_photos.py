@@ -59,7 +59,7 @@ VARIETIES = (
 )
 
 
-def draw(folder: Path, per_variety: int = 75) -> None:
+def generate(folder: Path, per_variety: int = 75) -> None:
     """Write `per_variety` photos of each variety, `<folder>/Synthetic <name>/<frame>_100.jpg`; always the same."""
     for variety in VARIETIES:
         variety_folder = folder / f"{PREFIX}{variety.name}"

@@ -134,15 +134,15 @@ def _note_change(kept: KeptS3, context: Any, response: Any) -> None:
         or response.status_code >= 400
     ):
         return
-    operation, asked = context.operation.name, context.service_request or {}
-    name = asked.get("Bucket")
+    operation, request = context.operation.name, context.service_request or {}
+    name = request.get("Bucket")
     if name is None or operation.startswith(READING) or operation in UNFINISHED:
         return
     if operation == "DeleteObjects":
-        for item in asked["Delete"]["Objects"]:
+        for item in request["Delete"]["Objects"]:
             kept.keep_key(name, item["Key"])
-    elif "Key" in asked:
-        kept.keep_key(name, asked["Key"])
+    elif "Key" in request:
+        kept.keep_key(name, request["Key"])
     else:
         kept.keep_bucket(name)
         if operation == "PutBucketVersioning":

@@ -34,7 +34,7 @@ def require_up(stack: Stack) -> None:
 
 
 def up(stack: Stack) -> Stack:
-    """Start what is not running and return when everything answers; a start that fails or is interrupted is undone.
+    """Return when all services answer; if one is down, all are restarted. A start that fails or is interrupted is undone.
 
     Spark runs on what $FRUITS_SPARK requests. Without it: as in the services that are up already, else as local[*].
 
@@ -55,18 +55,19 @@ def up(stack: Stack) -> Stack:
         if Supervisor(stack).is_complete():
             if requested not in (None, stack.master):
                 raise StackError(
-                    f"The services are up with SPARK={stack.master}, requested is SPARK={requested}: `make down` first, which "
-                    f"ends their runs, or leave out SPARK={requested} to use them as they are."
+                    f"The services are up with SPARK={stack.master}, but SPARK={requested} was requested. "
+                    "Run `make down` first (this ends their runs) or omit SPARK."
                 )
             readiness.wait(stack)
             return stack
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(readiness.PortTaken),
             stop=tenacity.stop_after_attempt(3),
-            before_sleep=lambda state: say(f"{state.outcome and state.outcome.exception()}; starting again on other ports"),
+            before_sleep=_report_taken_port,
             reraise=True,
         )
-        return retry(_start, replace(stack, master=requested or "local"))
+        running = stack.master if Supervisor(stack).is_up() else "local"
+        return retry(_start, replace(stack, master=requested or running))
 
 
 def down(stack: Stack) -> None:
@@ -92,7 +93,7 @@ def status(stack: Stack) -> list[Status]:
 
 @contextmanager
 def session(stack: Stack) -> Iterator[Stack]:
-    """Have the services up in the body. They are stopped afterwards, however it ends, unless they were up before."""
+    """Run the body with the services up; stop them afterwards unless they were up before."""
     with interrupts.raised_once():
         was_up = Supervisor(stack).is_up()
         running = up(stack)
@@ -101,6 +102,11 @@ def session(stack: Stack) -> Iterator[Stack]:
         finally:
             if not was_up:
                 down(running)
+
+
+def _report_taken_port(state: tenacity.RetryCallState) -> None:
+    assert state.outcome is not None, "tenacity calls this after an attempt"
+    say(f"{state.outcome.exception()}; starting again on other ports")
 
 
 def _start(stack: Stack) -> Stack:

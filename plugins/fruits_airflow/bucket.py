@@ -98,7 +98,7 @@ class Bucket:
         return bytes(response.bytes()), response.meta["e_tag"] or ""
 
     def wait_and_read(self, key: str, *, timeout_s: float) -> bytes:
-        """Return an object's bytes as soon as it exists; raise FileNotFoundError after `timeout_s`."""
+        """Wait up to `timeout_s` for an object and return its bytes; raise FileNotFoundError if it does not appear."""
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(FileNotFoundError),
             stop=tenacity.stop_after_delay(timeout_s),

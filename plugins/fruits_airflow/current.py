@@ -1,4 +1,4 @@
-"""`models/current.json`: which models are current; written only if nobody else has written it in between."""
+"""`models/current.json`: which models are current; written only if unchanged since it was read."""
 
 import json
 from dataclasses import dataclass

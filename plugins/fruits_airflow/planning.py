@@ -127,7 +127,7 @@ def _core_nodes(settings: Settings, batch: list[dict[str, Any]], *, engine: str)
 
 
 def _photos(bucket: Bucket, drop: str) -> list[dict[str, Any]]:
-    """Return a row of `columns.BATCH` per object of the drop; whether it is a readable photo is for featurize to say."""
+    """Return a row of `columns.BATCH` per object of the drop; featurize decides whether it is readable."""
     return [
         {
             "path": item.key,

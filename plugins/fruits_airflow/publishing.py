@@ -1,4 +1,4 @@
-"""Publishes a run: refuses it when a finding is red, else commits its files and makes its models current, once."""
+"""Publishes a run: commits its files to the tables and makes its PCA current, unless a finding is red."""
 
 import json
 import logging

@@ -154,7 +154,7 @@ def manifest(run: str, stage: str) -> str:
 
 
 def report_page(run: str) -> str:
-    """Return the key of the report a person opens."""
+    """Return the key of the HTML report."""
     return f"runs/{run}/report/index.html"
 
 

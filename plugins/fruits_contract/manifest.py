@@ -1,4 +1,7 @@
-"""The manifest that a stage writes, `runs/<run>/<stage>.json`: the only thing that Airflow reads of Spark's work."""
+"""The manifest that a stage writes, `runs/<run>/<stage>.json`.
+
+Airflow decides by manifests alone; publish reads the Parquet files that they name.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,4 @@
-"""What must hold before a run is published: each check returns findings, none means it holds.
-
-Reads nothing by itself: counts, manifests and cards in, findings out.
-"""
+"""Checks that a run must pass before it is published. Each returns findings; none means passed. No I/O."""
 
 from collections.abc import Callable
 
@@ -15,7 +12,7 @@ from fruits.saved_pca import PcaCard
 from fruits_contract.manifest import Finding, Manifest
 
 FEATURE_FAULTS = {
-    "dimension": f"vectors without {FEATURE_COUNT} numbers",
+    "dimension": f"vectors whose length is not {FEATURE_COUNT}",
     "finite": "vectors with NaN or an infinite value",
     "all_zero": "vectors of zeros only",
 }
@@ -33,7 +30,7 @@ def check_counts(photos: RowCounts, features: RowCounts, rejects: RowCounts) -> 
             wrong.append(f"{label or '(no variety)'}: {total} photos, {good} features + {bad} rejects")
     if not wrong:
         return []
-    return [Finding("counts", "red", f"{len(wrong)} varieties do not add up: {_some(wrong)}")]
+    return [Finding("counts", "red", f"{len(wrong)} varieties have a wrong count: {_some(wrong)}")]
 
 
 def check_reject_ratio(rejects: int, photos: int, *, max_ratio: float, reasons: dict[str, int]) -> list[Finding]:
@@ -92,7 +89,7 @@ def check_variance(card: PcaCard) -> list[Finding]:
     """Check that the PCA explains the requested share of the variance, unless the number of components was requested."""
     if card.requested_components or card.explained >= card.requested_variance - 1e-9:
         return []
-    text = f"{card.k} components explain {card.explained:.4f}; {card.requested_variance} was asked for"
+    text = f"{card.k} components explain {card.explained:.4f}; {card.requested_variance} was requested"
     return [Finding("variance", "red", text)]
 
 

@@ -61,16 +61,16 @@ class FeaturizedPart:
 
 
 def choose_engine(
-    context: SparkContext, storage: Storage, batch: str, *, photos: int, extractor: BroadcastExtractor
+    context: SparkContext, storage: Storage, batch_key: str, *, photo_count: int, extractor: BroadcastExtractor
 ) -> EngineChoice:
-    """Return the requested engine; for `auto`, the fastest by a trial on some of the `photos` of the list `batch`, on a worker.
+    """Return the requested engine; for `auto`, the fastest by a trial on a worker with some photos of the list `batch_key`.
 
     One worker decides for all, so that a run's features come from one engine even where the nodes' CPUs differ.
     """
     if extractor.engine != "auto":
         return EngineChoice(extractor, engine_name(extractor.engine), "requested", ())
     bucket = storage.bucket
-    sample = sample_photos(storage, batch, total=photos, count=engine_trial.SAMPLE_PHOTOS)
+    sample = sample_photos(storage, batch_key, total=photo_count, count=engine_trial.SAMPLE_PHOTOS)
 
     def on_worker(_: Any) -> list[Trial]:
         store = Storage(bucket).store
@@ -88,12 +88,12 @@ def choose_engine(
 
 
 def featurize(
-    context: SparkContext, parts: Sequence[Part], *, bucket: str, batch: str, folder: str, extractor: BroadcastExtractor
+    context: SparkContext, parts: Sequence[Part], *, bucket: str, batch_key: str, folder: str, extractor: BroadcastExtractor
 ) -> list[FeaturizedPart]:
-    """Turn the photos of the list `batch` into Parquet files of features (`columns.FEATURES`) below `folder`, one per part.
+    """Turn the photos of the list `batch_key` into Parquet files of features (`columns.FEATURES`) below `folder`, one per part.
 
-    A task writes its file by itself, and it counts once the driver names it: a task that is repeated, or a copy of a slow one,
-    writes a file of another name. The driver deletes those that nobody names.
+    Each task writes its own file, named after the attempt, so that retried and speculative attempts do not overwrite each other.
+    The driver keeps the files that tasks returned and deletes the others.
     """
     if not parts:
         return []
@@ -103,7 +103,7 @@ def featurize(
         assert task is not None, "Spark calls this in a task"
         rejects: list[dict[str, Any]] = []
         features = features_of(
-            read_photos(storage, batch, start=part.start, stop=part.stop),
+            read_photos(storage, batch_key, start=part.start, stop=part.stop),
             read=partial(read_photo, storage.store),
             engine=_engine_of_worker(extractor),
             digest=extractor.digest,
@@ -130,13 +130,14 @@ def features_of(
     images = np.empty((engine.batch_images, SIZE_PX, SIZE_PX, 3), np.float32)
     rows: list[dict[str, Any]] = []
     features = np.empty((ROWS_OUT, FEATURE_COUNT), np.float32)
-    waiting = 0  # decoded images at the start of `images`, those of the last rows
+    waiting = 0  # images decoded but not yet run; they belong to the last rows
     for photo, found in read_ahead(photos, read):
         row = {name: photo[name] for name in ("path", "etag", "label", "contributor")} | {"extractor": digest}
+        if isinstance(found, UnreadableImage):
+            reject(row | {"reason": found.reason, "detail": str(found)})
+            continue
+        content, row["etag"] = found
         try:
-            if isinstance(found, UnreadableImage):
-                raise found
-            content, row["etag"] = found
             _, row["width"], row["height"] = decode(content, out=images[waiting])
         except UnreadableImage as error:
             reject(row | {"reason": error.reason, "detail": str(error)})

@@ -31,11 +31,11 @@ class Storage:
         self._files = FsspecStore("s3")
 
     def read(self, key: str) -> bytes:
-        """Return the object's bytes; FileNotFoundError names the key when it is not there."""
+        """Return the object's bytes; FileNotFoundError names the key when it is missing."""
         try:
             return bytes(obstore.get(self.store, key).bytes())
         except FileNotFoundError as error:
-            raise FileNotFoundError(f"s3://{self.bucket}/{key} is not there") from error
+            raise FileNotFoundError(f"s3://{self.bucket}/{key} is missing") from error
 
     def write(self, key: str, content: bytes | str) -> None:
         """Put the object, whole or not at all."""

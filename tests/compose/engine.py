@@ -14,7 +14,7 @@ from local import REPO
 
 # Starts an engine from Debian's packages and makes local images under the names of public ones, on machines that cannot pull.
 RECIPE = REPO.parent / "shared" / "docker-stand-ins.sh"
-STAND_INS = Path(__file__).parent / "stand_ins"
+SUBSTITUTE_IMAGES = Path(__file__).parent / "substitute_images"
 NEEDED = ("PATH", "DOCKER_CONFIG", "DOCKER_HOST")
 PREPARE_LIMIT_S = 900
 
@@ -31,7 +31,7 @@ def running() -> Iterator[dict[str, str]]:
     was_up = _answers({**os.environ, **variables})
     try:
         _of_recipe("{ lab_tools && lab_start && lab_images; } >&2 && env -0", PYS="3.11 3.13")
-        yield variables | _stand_ins(variables)
+        yield variables | _substitute_images(variables)
     finally:
         if not was_up:
             _of_recipe("lab_stop >&2; env -0")
@@ -58,9 +58,9 @@ def _of_recipe(script: str, **variables: str) -> dict[str, str]:
     return {name: found[name] for name in NEEDED}
 
 
-def _stand_ins(variables: dict[str, str]) -> dict[str, str]:
+def _substitute_images(variables: dict[str, str]) -> dict[str, str]:
     """Build what the recipe has no image for, and return the variables of docker-compose.yaml that name them."""
     for name in ("postgres", "localstack"):
-        argv = ["docker", "build", "--quiet", "--tag", f"fruits-test/{name}", str(STAND_INS / name)]
+        argv = ["docker", "build", "--quiet", "--tag", f"fruits-test/{name}", str(SUBSTITUTE_IMAGES / name)]
         subprocess.run(argv, env={**os.environ, **variables}, check=True, stdout=subprocess.DEVNULL)
     return {"POSTGRES_IMAGE": "fruits-test/postgres", "LOCALSTACK_IMAGE": "fruits-test/localstack"}

@@ -15,8 +15,8 @@ PAGES = ("parameters.md", "stages.md", "bucket.md", "dags.md")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A process of its own, because the page on the DAGs sets where Airflow lives before it imports it.
     folder = tmp_path_factory.mktemp("docs")
-    words = [sys.executable, str(ROOT / "docs" / "generate.py"), "--out", str(folder)]
-    done = subprocess.run(words, env=os.environ, cwd=folder, capture_output=True, text=True, check=False)
+    argv = [sys.executable, str(ROOT / "docs" / "generate.py"), "--out", str(folder)]
+    done = subprocess.run(argv, env=os.environ, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
 

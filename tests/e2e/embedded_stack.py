@@ -16,8 +16,8 @@ from fruits_airflow.bucket import Bucket
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
 from local import AIRFLOW_USER, REPO
+from local.client import synthetic_photos
 from local.client.airflow_api import AirflowApi, DagRun
-from local.client.synthetic_photos import draw
 from local.client.upload import upload_drop
 from local.deploy import settings_of
 from local.stack import airflow, services
@@ -179,7 +179,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     root = REAL_PHOTOS
     if not root.is_dir():
         root = tmp_path_factory.mktemp("synthetic")
-        draw(root)
+        synthetic_photos.generate(root)
     return {folder.name: sorted(folder.glob("*.jpg")) for folder in sorted(root.iterdir()) if folder.is_dir()}
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ BROKEN = (b"", b"<html>not found</html>", b"\xff\xd8\xff\xe0 no JPEG after all",
 
 def with_broken(folder: Path, photos: dict[str, list[Path]], *, count: int) -> Path:
     """400 readable photos, and `count` broken ones of several kinds spread over the varieties."""
-    per_variety = -(-400 // len(photos))
+    per_variety = math.ceil(400 / len(photos))
     flat = [(name, file) for name, files in photos.items() for file in files[:per_variety]][:400]
     arrange(folder, {name: [file for variety, file in flat if variety == name] for name in photos})
     whole = flat[0][1].read_bytes()

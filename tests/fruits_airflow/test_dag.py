@@ -129,7 +129,7 @@ def test_a_stage_is_not_repeated_at_the_price_of_a_cluster(dag: Any) -> None:
 def test_it_runs_every_night_and_catches_nothing_up(dag: Any) -> None:
     assert dag.schedule == "0 3 * * *"
     assert dag.catchup is False
-    assert dag.max_active_runs == 4, "a run that waits for its drop must not keep a person from another one"
+    assert dag.max_active_runs == 4, "a run waiting for its drop must not block other runs"
     assert dag.is_paused_upon_creation in (None, True)
 
 
@@ -151,7 +151,7 @@ def test_the_trigger_form_has_nothing_else(dag: Any) -> None:
 
 
 @pytest.mark.parametrize("heading", ["What", "When", "Params", "Reads", "Writes", "If it fails"])
-def test_the_doc_says_what_an_operator_asks(dag: Any, heading: str) -> None:
+def test_the_doc_has_the_heading(dag: Any, heading: str) -> None:
     assert f"**{heading}**: " in dag.doc_md
 
 
@@ -160,6 +160,6 @@ def test_the_doc_names_every_parameter_and_stage(dag: Any) -> None:
         assert f"`{name}`" in dag.doc_md
 
 
-def test_somebody_owns_it(dag: Any) -> None:
+def test_every_task_has_an_owner(dag: Any) -> None:
     assert {task.owner for task in dag.tasks} == {"fruits"}
     assert dag.tags == {"fruits", "features"}

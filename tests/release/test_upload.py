@@ -131,7 +131,7 @@ def test_zip_can_be_imported(tmp_path: Path) -> None:
 
 def test_missing_stage_script_is_named(tree: Path) -> None:
     (tree / "spark_apps/fit_pca.py").unlink()
-    with pytest.raises(contents.MissingSource, match=r"fit_pca\.py is not there"):
+    with pytest.raises(contents.MissingSource, match=r"fit_pca\.py is missing"):
         contents.collect(DIGEST, root=tree)
 
 

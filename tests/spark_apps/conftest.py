@@ -164,7 +164,8 @@ def run(
         for key in photos
     ]
     table = pa.Table.from_pylist(batch, schema=columns.arrow_schema(columns.BATCH))
-    pq.write_table(table, content := io.BytesIO())
+    content = io.BytesIO()
+    pq.write_table(table, content)
     put(layout.batch(params.run), content.getvalue())
     put(layout.retained(params.run), b"[]")
     for part in (layout.features_part(params.drop, params.run), layout.projected_part(params.pca, params.drop, params.run)):
@@ -207,7 +208,7 @@ def _photos(factory: pytest.TempPathFactory) -> dict[str, bytes]:
     varieties: tuple[str, ...] = VARIETIES
     if not real.is_dir():
         real = factory.mktemp("synthetic")
-        synthetic_photos.draw(real, per_variety=PER_VARIETY)
+        synthetic_photos.generate(real, per_variety=PER_VARIETY)
         varieties = tuple(f"{synthetic_photos.PREFIX}{name}" for name in ("Apple", "Banana", "Cherry"))
     return {
         layout.raw_image("small", variety, path.name): path.read_bytes()

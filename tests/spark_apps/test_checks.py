@@ -51,18 +51,19 @@ class TestCounts:
 
     def test_off_for_one_variety(self) -> None:
         findings = checks.check_counts(labels("Apple", "Apple", "Cherry"), labels("Apple", "Cherry"), labels())
-        assert_red(findings, "counts", "1 varieties do not add up: Apple: 2 photos, 1 features + 0 rejects")
+        assert_red(findings, "counts", "1 varieties have a wrong count: Apple: 2 photos, 1 features + 0 rejects")
 
     def test_right_in_total_only(self) -> None:
         findings = checks.check_counts(labels("Apple", ""), labels("Apple", "Apple"), labels())
         message = (
-            "2 varieties do not add up: (no variety): 1 photos, 0 features + 0 rejects; Apple: 1 photos, 2 features + 0 rejects"
+            "2 varieties have a wrong count: (no variety): 1 photos, 0 features + 0 rejects; "
+            "Apple: 1 photos, 2 features + 0 rejects"
         )
         assert_red(findings, "counts", message)
 
     def test_photos_that_are_not_in_the_batch(self) -> None:
         findings = checks.check_counts(labels(), labels("Plum"), labels())
-        assert_red(findings, "counts", "1 varieties do not add up: Plum: 0 photos, 1 features + 0 rejects")
+        assert_red(findings, "counts", "1 varieties have a wrong count: Plum: 0 photos, 1 features + 0 rejects")
 
     def test_more_than_five_varieties_are_counted(self) -> None:
         (finding,) = checks.check_counts(labels(*"abcdefg"), labels(), labels())
@@ -84,8 +85,8 @@ class TestFeatures:
             ([*GOOD[1:], float("-inf")], "finite", "vectors with NaN or an infinite value"),
             ([*GOOD[1:], None], "finite", "vectors with NaN or an infinite value"),
             ([0.0] * 1280, "all_zero", "vectors of zeros only"),
-            (GOOD[1:], "dimension", "vectors without 1280 numbers"),
-            ([*GOOD, 1.0], "dimension", "vectors without 1280 numbers"),
+            (GOOD[1:], "dimension", "vectors whose length is not 1280"),
+            ([*GOOD, 1.0], "dimension", "vectors whose length is not 1280"),
         ],
         ids=["nan", "inf", "minus-inf", "missing", "zeros", "short", "long"],
     )
@@ -95,7 +96,7 @@ class TestFeatures:
     @pytest.mark.parametrize("vector", [[], None])
     def test_an_empty_and_a_missing_vector_are_of_the_wrong_dimension(self, vector: Any) -> None:
         findings = checks.check_features(features(("a", GOOD), ("bad", vector), ("c", GOOD)))
-        assert findings[0] == Finding("dimension", "red", "1 vectors without 1280 numbers: bad")
+        assert findings[0] == Finding("dimension", "red", "1 vectors whose length is not 1280: bad")
 
     def test_five_examples_are_named(self) -> None:
         (finding,) = checks.check_features(features(*((f"p{number}", [0.0] * 1280) for number in range(7))))
@@ -128,7 +129,7 @@ def test_no_rejects_need_no_finding() -> None:
     assert checks.check_reject_ratio(0, 0, max_ratio=0.05, reasons={}) == []
 
 
-def test_rejects_within_the_ratio_are_told() -> None:
+def test_rejects_within_the_ratio_are_reported() -> None:
     (finding,) = checks.check_reject_ratio(5, 100, max_ratio=0.05, reasons={"empty": 3, "truncated": 2})
     expected = Finding("reject_ratio", "info", "5 of 100 photos rejected (5.0%; 3 empty, 2 truncated)")
     assert finding == expected
@@ -146,7 +147,7 @@ def test_a_pca_that_reaches_the_variance_holds() -> None:
 
 def test_a_pca_that_does_not_reach_the_variance_is_red() -> None:
     findings = checks.check_variance(card(explained=0.6875))
-    assert_red(findings, "variance", "3 components explain 0.6875; 0.7 was asked for")
+    assert_red(findings, "variance", "3 components explain 0.6875; 0.7 was requested")
 
 
 def drift(explained: float | None) -> list[Finding]:

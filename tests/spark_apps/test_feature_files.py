@@ -41,7 +41,8 @@ def put(bucket: Storage, key: str, paths: list[str], features: np.ndarray, *, ex
             "features": pa.array(list(features), type=pa.list_(pa.float32())),
         }
     )
-    pq.write_table(table, content := io.BytesIO(), row_group_size=group)
+    content = io.BytesIO()
+    pq.write_table(table, content, row_group_size=group)
     bucket.write(key, content.getvalue())
 
 

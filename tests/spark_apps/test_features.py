@@ -206,7 +206,7 @@ def test_auto_tries_the_engines_on_photos_of_the_batch(context: SparkContext, st
 
     def choose(engine: str) -> EngineChoice:
         requested = BroadcastExtractor(extractor.digest, model, engine)
-        return choose_engine(context, storage, "runs/auto/batch.parquet", photos=40, extractor=requested)
+        return choose_engine(context, storage, "runs/auto/batch.parquet", photo_count=40, extractor=requested)
 
     choice = choose("auto")
     assert choice.extractor.engine in ("litert", "openvino")

@@ -35,7 +35,8 @@ def put(bucket: Storage, key: str, paths: list[str], rows: np.ndarray, *, extrac
         "features": pa.array(list(rows), type=pa.list_(pa.float32())),
     }
     table = pa.table(columns)
-    write_row_groups(content := io.BytesIO(), table.to_batches(2), table.schema)
+    content = io.BytesIO()
+    write_row_groups(content, table.to_batches(2), table.schema)
     bucket.write(key, content.getvalue())
 
 

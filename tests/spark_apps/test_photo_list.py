@@ -22,7 +22,8 @@ class InMemory(Storage):
     def __init__(self, rows: int, *, group: int) -> None:
         self.store = MemoryStore()
         table = pa.table({"path": [f"p{number}" for number in range(rows)], "size_bytes": list(range(rows))})
-        pq.write_table(table, content := io.BytesIO(), row_group_size=group)
+        content = io.BytesIO()
+        pq.write_table(table, content, row_group_size=group)
         self._content = content.getvalue()
 
     def open(self, key: str) -> io.BytesIO:  # type: ignore[override]

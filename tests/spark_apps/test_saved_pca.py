@@ -45,5 +45,5 @@ def test_a_pca_of_another_extractor_is_refused(pca: Pca, storage: Storage) -> No
 
 
 def test_a_pca_that_is_not_there_is_named(storage: Storage) -> None:
-    with pytest.raises(FileNotFoundError, match=r"s3://first/models/pca/nobody/card\.json is not there"):
+    with pytest.raises(FileNotFoundError, match=r"s3://first/models/pca/nobody/card\.json is missing"):
         load_pca(storage, "nobody", extractor="0" * 64)

@@ -42,9 +42,9 @@ def test_rows_are_read_as_they_were_written(storage: Storage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.spark4
-def test_no_row_leaves_no_object_and_what_nobody_names_is_deleted(storage: Storage) -> None:
+def test_no_row_leaves_no_object_and_files_not_kept_are_deleted(storage: Storage) -> None:
     assert storage.write_parquet("folder/none.parquet", [], SCHEMA) is None
-    with pytest.raises(FileNotFoundError, match=r"s3://first/folder/none\.parquet is not there"):
+    with pytest.raises(FileNotFoundError, match=r"s3://first/folder/none\.parquet is missing"):
         storage.read("folder/none.parquet")
     for name in ("kept", "old"):
         storage.write(f"folder/{name}", name)

@@ -204,7 +204,8 @@ def test_a_published_run_is_not_overwritten(
 
 @pytest.mark.usefixtures("unpublished")
 def test_a_stage_that_succeeded_logs_its_findings(settings: Settings, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StageOperator, "log", log := Mock())
+    log = Mock()
+    monkeypatch.setattr(StageOperator, "log", log)
     assert stage_task().execute_complete(context, {"status": "success", "value": ["s-1"]}) == ["s-1"]
     log.info.assert_any_call("%s", "featurize: 3 in, 0 out, 0 rejected in 4.0 s")
     log.warning.assert_called_once_with("%s: %s: %s", "warning", "counts", "one is missing")

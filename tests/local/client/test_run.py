@@ -99,7 +99,7 @@ def test_terminal_shows_tasks_bar_and_log() -> None:
 
 
 @given(st.text(min_size=1, max_size=200).filter(lambda name: "/" not in name and "\0" not in name))
-def test_every_folder_name_makes_adrop_name(name: str) -> None:
+def test_any_folder_name_gives_a_valid_drop_name(name: str) -> None:
     layout.check_name(drop_name(Path("/photos") / name), what="drop")
 
 

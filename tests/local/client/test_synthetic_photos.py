@@ -13,7 +13,7 @@ from local.client import synthetic_photos
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three photos of each variety."""
     folder = tmp_path_factory.mktemp("synthetic")
-    synthetic_photos.draw(folder, per_variety=3)
+    synthetic_photos.generate(folder, per_variety=3)
     return folder
 
 
@@ -35,7 +35,7 @@ def test_photos_are_100_pixels_rgb_on_white(photos: Path) -> None:
 
 
 def test_making_them_again_gives_the_same_bytes(photos: Path, tmp_path: Path) -> None:
-    synthetic_photos.draw(tmp_path, per_variety=3)
+    synthetic_photos.generate(tmp_path, per_variety=3)
     for path in photos.glob("*/*.jpg"):
         assert (tmp_path / path.relative_to(photos)).read_bytes() == path.read_bytes()
 

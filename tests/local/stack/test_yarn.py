@@ -16,7 +16,7 @@ def test_the_node_manager_stops_before_the_resource_manager(tmp_path: Path) -> N
     assert groups == ["s3", "resource-manager", "node-manager", "emr", "airflow"]
 
 
-def test_there_is_no_yarn_unless_asked_for(tmp_path: Path) -> None:
+def test_there_is_no_yarn_unless_requested(tmp_path: Path) -> None:
     stack = make_stack(tmp_path / "s", "local")
     assert not {program.name for program in programs.table(stack)} & set(yarn.CLASSES)
     assert not set(stack.ports) & set(yarn.PREFERRED_PORTS)
@@ -86,5 +86,20 @@ def test_services_that_are_up_are_not_silently_of_another_kind(
     if is_fine:
         assert services.up(stack) == stack
     else:
-        with pytest.raises(StackError, match="up with SPARK=local, requested is SPARK=yarn: `make down` first"):
+        with pytest.raises(StackError, match=r"up with SPARK=local, but SPARK=yarn was requested\. Run `make down` first"):
             services.up(stack)
+
+
+@pytest.mark.parametrize(
+    ("is_up", "requested", "master"),
+    [(True, "", "yarn"), (True, "local", "local"), (False, "", "local"), (False, "yarn", "yarn")],
+)
+def test_services_with_a_crashed_program_restart_on_the_same_master(
+    is_up: bool, requested: str, master: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_stack(tmp_path / "s", "yarn").save()
+    monkeypatch.setattr(Supervisor, "is_up", lambda supervisor: is_up)
+    monkeypatch.setattr(Supervisor, "is_complete", lambda supervisor: False)
+    monkeypatch.setattr(services, "_start", lambda stack: stack)
+    monkeypatch.setenv("FRUITS_SPARK", requested)
+    assert services.up(Stack.load(tmp_path / "s")).master == master

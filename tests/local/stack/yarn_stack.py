@@ -92,14 +92,18 @@ class YarnStack:
     def wait(self, cluster: str, until: Callable[[list[str]], bool]) -> None:
         """Wait until the states of the cluster's steps are what is expected, and look at all processes meanwhile."""
         deadline = time.monotonic() + STEP_LIMIT_S
-        while not until(states := [step["Status"]["State"] for step in self.emr.list_steps(ClusterId=cluster)["Steps"]]):
+        while True:
+            states = [step["Status"]["State"] for step in self.emr.list_steps(ClusterId=cluster)["Steps"]]
+            if until(states):
+                return
             assert time.monotonic() < deadline, f"{cluster}: steps are {states}"
             self.look()
             time.sleep(2)
 
     def look(self) -> None:
         for process in Supervisor(self.stack).processes():
-            self.command_lines.add(line := command_line(process))
+            line = command_line(process)
+            self.command_lines.add(line)
             with contextlib.suppress(psutil.Error):
                 found = (each.laddr.ip for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN)
                 self.listening |= {(line, address.removeprefix("::ffff:")) for address in found}
@@ -174,7 +178,7 @@ def few_photos(factory: pytest.TempPathFactory) -> Path:
     source, folder = REAL_PHOTOS, factory.mktemp("photos")
     if not source.is_dir():
         source = factory.mktemp("synthetic")
-        synthetic_photos.draw(source, per_variety=PER_VARIETY)
+        synthetic_photos.generate(source, per_variety=PER_VARIETY)
     for variety in islice(sorted(path for path in source.iterdir() if path.is_dir()), VARIETIES):
         (folder / variety.name).mkdir()
         for photo in islice(sorted(variety.glob("*.jpg")), PER_VARIETY):
