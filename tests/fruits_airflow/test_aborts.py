@@ -80,11 +80,14 @@ class Run:
     def mark_as_failed(self, *, during: str = "") -> None:
         """Do what the UI does; a task that is going on is deferred."""
         if during:
-            ti = self.dag_run.get_task_instance(during, session=self.session)
-            assert ti
-            ti.set_state(TaskInstanceState.DEFERRED, session=self.session)
+            self.set_state(during, TaskInstanceState.DEFERRED)
         set_dag_run_state_to_failed(dag=self.scheduled, run_id=self.dag_run.run_id, commit=True, session=self.session)
         assert self.dag_run.state == DagRunState.RUNNING, "the teardowns come first"
+
+    def set_state(self, task_id: str, state: TaskInstanceState) -> None:
+        ti = self.dag_run.get_task_instance(task_id, session=self.session)
+        assert ti
+        ti.set_state(state, session=self.session)
 
     def states(self, *task_ids: str) -> list[str | None]:
         by_name = {ti.task_id: ti.state for ti in self.dag_run.get_task_instances(session=self.session)}
@@ -132,6 +135,20 @@ def test_a_run_that_a_task_ends_by_skipping_is_a_success(run: Run, task_id: str,
     run.advance()
     assert run.states(task_id, "publish", "fail_if_aborted") == ["skipped", "skipped", "success"]
     assert run.dag_run.state == DagRunState.SUCCESS
+
+
+def test_a_skip_that_was_overruled_by_hand_does_not_hide_an_abort(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_to_do(context: Context) -> Never:
+        raise AirflowSkipException("nothing to do")
+
+    run.advance(until="wait_for_drop")
+    monkeypatch.setattr(run.dag.get_task("wait_for_drop"), "execute", nothing_to_do)
+    run.execute("wait_for_drop")
+    run.set_state("wait_for_drop", TaskInstanceState.SUCCESS)
+    run.advance(until="fit_pca")
+    run.mark_as_failed(during="fit_pca")
+    run.advance()
+    assert run.dag_run.state == DagRunState.FAILED
 
 
 @pytest.mark.parametrize("failed", ["plan_batch", "featurize", "publish"])
