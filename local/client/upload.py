@@ -80,8 +80,9 @@ def upload_drop(folder: Path, *, bucket: str, drop: str, on_progress: Callable[[
 
 def list_drop(bucket: str, drop: str) -> dict[str, str]:
     """Return the ETag of every object of the drop, `_READY` included."""
-    # boto3, because obstore cannot list keys with control characters, which others may have uploaded
-    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=layout.raw_prefix(drop))
+    # boto3, because obstore cannot list keys with control characters, which others may have uploaded. A session of its own,
+    # because boto3's default one keeps the keys of its first use in the process.
+    pages = boto3.Session().client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=layout.raw_prefix(drop))
     return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
 

@@ -32,7 +32,7 @@ from release.extractor import Extractor
 from release.upload import ReleaseCard
 
 REAL_PHOTOS = REPO.parent / "shared" / "fruits-360"
-VARIETIES, PER_VARIETY = 4, 12
+VARIETIES, PER_VARIETY = 4, 72  # enough photos for a task on each of two executors
 STEP_LIMIT_S = 600
 EXECUTOR = "CoarseGrainedExecutorBackend"
 
