@@ -7,10 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import obstore
-import tenacity
-from obstore.store import S3Store
-
 from local.client.airflow_api import AirflowApi, AirflowRefused
 from local.client.upload import CannotUpload
 from local.deploy import deploy
@@ -47,21 +43,9 @@ def s3_only() -> Iterator[Path]:
         try:
             supervisor.start(programs.supervisord_config(stack, s3), dict(os.environ))
             readiness.wait(replace(stack, ports={"s3": stack.ports["s3"]}))
-            _write_first_object()
             yield Path(folder)
         finally:
             supervisor.stop()
-
-
-@tenacity.retry(
-    retry=tenacity.retry_if_exception_type((obstore.exceptions.BaseError, OSError)),
-    stop=tenacity.stop_after_delay(60),
-    wait=tenacity.wait_fixed(0.2),
-    reraise=True,
-)
-def _write_first_object() -> None:
-    """Wait for the bucket: on a busy machine the server answers before it has created it."""
-    obstore.put(S3Store(BUCKET), "ready", b"")
 
 
 @contextmanager

@@ -106,10 +106,6 @@ class Pipeline:
     stages: tuple[Stage, ...]
     run_params: type[RunParams]
 
-    def stage(self, name: str) -> Stage:
-        """Return the stage called `name`."""
-        return {stage.name: stage for stage in self.stages}[name]
-
     def resolve(self, requested: dict[str, Any]) -> dict[str, Any]:
         """Return the requested trigger parameters with defaults filled in.
 

@@ -76,10 +76,6 @@ def test_unknown_names_are_reported_with_the_known_ones() -> None:
         PIPELINE.resolve({"size": 1, "limit": 2, "shape": 3})
 
 
-def test_a_stage_is_found_by_name() -> None:
-    assert PIPELINE.stage("sort") is SORT
-
-
 # ---- run parameters
 
 
