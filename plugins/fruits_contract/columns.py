@@ -20,6 +20,7 @@ FEATURES = {
     "height": "int",
     "extractor": "string",
     "features": "array<float>",
+    "colors": "array<float>",
 }
 REJECTS = {
     "path": "string",

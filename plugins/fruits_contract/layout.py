@@ -125,6 +125,21 @@ def pca_card(model_id: str) -> str:
     return f"models/pca/{model_id}/card.json"
 
 
+def classifier_arrays(model_id: str) -> str:
+    """Return the key of a classifier's arrays."""
+    return f"models/classifier/{model_id}/classifier.npz"
+
+
+def classifier_card(model_id: str) -> str:
+    """Return the key of a classifier's card, as data."""
+    return f"models/classifier/{model_id}/card.json"
+
+
+def classifier_card_page(model_id: str) -> str:
+    """Return the key of a classifier's card, as a page."""
+    return f"models/classifier/{model_id}/card.html"
+
+
 # ---- one run
 
 

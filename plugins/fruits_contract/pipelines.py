@@ -1,7 +1,8 @@
 """All pipelines of the project: releases, docs and tests go through this table."""
 
+from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
 from fruits_contract.pipeline import Pipeline, Stage
 
-PIPELINES: tuple[Pipeline, ...] = (FEATURES_PIPELINE,)
+PIPELINES: tuple[Pipeline, ...] = (FEATURES_PIPELINE, CLASSIFIER_PIPELINE)
 STAGES: tuple[Stage, ...] = tuple(stage for pipeline in PIPELINES for stage in pipeline.stages)
