@@ -30,7 +30,7 @@ BUCKET = {
     "Photos": ("raw_prefix", "raw_image", "ready"),
     "Code": ("release_prefix", "release_card", "package_zip", "stage_script", "bootstrap_script", "wheels_prefix"),
     "Models": ("extractor", "extractor_keras", "pca_arrays", "pca_card", "classifier_arrays", "classifier_card", "classifier_card_page"),
-    "One run": ("run_prefix", "run_params", "batch", "retained", "manifest", "report_page", "report_data", "final_features"),
+    "One run": ("run_prefix", "run_params", "batch", "retained", "training_points", "manifest", "report_page", "report_data", "final_features"),
     "Tables, while a run writes them": ("features_drop", "features_part", "rejects_part", "projected_part"),
     "Logs": ("logs_uri", "step_log"),
 }

@@ -163,6 +163,11 @@ def retained(run: str) -> str:
     return f"runs/{run}/retained.json"
 
 
+def training_points(run: str) -> str:
+    """Return the folder of what a training hands to Spark ML, ending with '/'; deleted after the training."""
+    return f"runs/{run}/training/"
+
+
 def manifest(run: str, stage: str) -> str:
     """Return the key of a stage's manifest."""
     return f"runs/{run}/{stage}.json"

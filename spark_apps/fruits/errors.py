@@ -23,3 +23,7 @@ class TooFewImages(FruitsError):
 
 class EngineUnusable(FruitsError):
     """An engine that cannot run on this machine."""
+
+
+class NothingToTrain(FruitsError):
+    """Published features that no classifier can be trained or tested on."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyspark import Broadcast, SparkContext, TaskContext
 
 from fruits import engine_trial
+from fruits.colors import COLOR_COUNT, colors_of
 from fruits.engine_trial import Trial
 from fruits.engines import FEATURE_COUNT, Engine, engine_name, open_engine
 from fruits.errors import UnreadableImage
@@ -130,6 +131,7 @@ def features_of(
     images = np.empty((engine.batch_images, SIZE_PX, SIZE_PX, 3), np.float32)
     rows: list[dict[str, Any]] = []
     features = np.empty((ROWS_OUT, FEATURE_COUNT), np.float32)
+    colors = np.empty((ROWS_OUT, COLOR_COUNT), np.float32)
     waiting = 0  # images decoded but not yet run; they belong to the last rows
     for photo, found in read_ahead(photos, read):
         row = {name: photo[name] for name in ("path", "etag", "label", "contributor")} | {"extractor": digest}
@@ -142,29 +144,33 @@ def features_of(
         except UnreadableImage as error:
             reject(row | {"reason": error.reason, "detail": str(error)})
             continue
+        colors[len(rows)] = colors_of(images[waiting])
         rows.append(row)
         waiting += 1
         if waiting == len(images) or len(rows) == ROWS_OUT:
             features[len(rows) - waiting : len(rows)] = engine.features(images[:waiting])
             waiting = 0
         if len(rows) == ROWS_OUT:
-            yield _to_arrow(rows, features)
-            rows, features = [], np.empty_like(features)
+            yield _to_arrow(rows, features=features, colors=colors)
+            rows, features, colors = [], np.empty_like(features), np.empty_like(colors)
     if waiting:
         features[len(rows) - waiting : len(rows)] = engine.features(images[:waiting])
     if rows:
-        yield _to_arrow(rows, features[: len(rows)])
+        yield _to_arrow(rows, features=features[: len(rows)], colors=colors[: len(rows)])
 
 
-def _to_arrow(rows: list[dict[str, Any]], features: np.ndarray) -> pa.RecordBatch:
-    offsets = np.arange(0, features.size + 1, FEATURE_COUNT, dtype=np.int32)
+def _to_arrow(rows: list[dict[str, Any]], **vectors: np.ndarray) -> pa.RecordBatch:
     arrays = [
-        pa.ListArray.from_arrays(pa.array(offsets), pa.array(features.reshape(-1)))
-        if name == "features"
-        else pa.array([row[name] for row in rows], type=SCHEMA.field(name).type)
+        _lists(vectors[name]) if name in vectors else pa.array([row[name] for row in rows], type=SCHEMA.field(name).type)
         for name in SCHEMA.names
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _lists(vectors: np.ndarray) -> pa.ListArray:
+    """Return the rows of `vectors`, shape (n, d), as a column of lists, without copying the numbers."""
+    offsets = np.arange(0, vectors.size + 1, vectors.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(vectors.reshape(-1)))
 
 
 # A Python worker serves many tasks: loading the network once per process, not once per task, saves seconds each.

@@ -105,3 +105,8 @@ class RandomSplit:
     def is_held_out(self, path: str, label: str) -> bool:
         """Return whether a photo is for testing only."""
         return hashlib.sha256(path.encode()).digest()[1] % SHARE == 0
+
+
+def is_for_calibration(path: str) -> bool:
+    """Return whether a held-out photo is of the half on which probabilities are calibrated; the other half tests them."""
+    return hashlib.sha256(path.encode()).digest()[2] % 2 == 0
