@@ -11,7 +11,7 @@ from fruits_contract import layout, pipelines
 ROOT = Path(__file__).resolve().parents[1]
 
 # Data files that the packages read with importlib.resources, beside the code.
-_PACKAGED = {".py", ".html", ".css", ".js", ".svg", ".json"}
+_PACKAGED = {".py", ".toml", ".html", ".css", ".js", ".svg", ".json"}
 _PACKAGES = ("spark_apps/fruits", "plugins/fruits_contract")
 _INSTALLER = "bootstrap/install_python.sh"
 REQUIREMENTS = "bootstrap/requirements.txt"

@@ -8,11 +8,10 @@ from fruits_contract.pipeline import InvalidParam, ParamSpec, Pipeline, RunParam
 
 PROMOTIONS = ("if_not_worse", "never")
 
-TARGET_PRECISION = ParamSpec(
-    "target_precision",
-    0.95,
-    "Share of right answers among those that are not called \"not sure\", measured on held-out photos. Higher: more answers are "
-    '"not sure".',
+SURE_ABOVE = ParamSpec(
+    "sure_above",
+    0.8,
+    'An answer whose calibrated probability is lower is "not sure". Higher: fewer wrong answers, more that are not sure.',
     {"type": "number", "minimum": 0.5, "maximum": 1},
 )
 PROMOTION = ParamSpec(
@@ -36,14 +35,14 @@ class ClassifierRunParams(RunParams):
         sha256 of the feature extractor whose features are used.
     current
         Model id of the classifier that is current when the run is planned; '' when there is none.
-    target_precision
-        Share of right answers among those that are not "not sure".
+    sure_above
+        Answers of a lower calibrated probability are "not sure".
     """
 
     extractor: str
     current: str
     mode: str = "train"
-    target_precision: float = TARGET_PRECISION.default
+    sure_above: float = SURE_ABOVE.default
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,12 +52,12 @@ class ClassifierRunParams(RunParams):
             raise InvalidParam(f"extractor is {self.extractor!r}; expected the 64 hex digits of a sha256")
         if self.current:
             layout.check_name(self.current, what="current")
-        TARGET_PRECISION.check(self.target_precision)
+        SURE_ABOVE.check(self.sure_above)
 
 
 TRAIN_CLASSIFIER = Stage(
     name="train_classifier",
-    does="Fits three kinds of classifiers on published features, and saves the best of each head by held-out accuracy.",
+    does="Fits three kinds of classifiers on published features, and saves the one with the best held-out accuracy.",
     reads="tables/features/, runs/<run>/retained.json",
     writes="models/classifier/<model_id>/classifier.npz",
 )
@@ -71,7 +70,7 @@ EVALUATE_CLASSIFIER = Stage(
 
 CLASSIFIER_PIPELINE = Pipeline(
     dag_id="fruits_classifier",
-    trigger=(TARGET_PRECISION, PROMOTION, RELEASE),
+    trigger=(SURE_ABOVE, PROMOTION, RELEASE),
     stages=(TRAIN_CLASSIFIER, EVALUATE_CLASSIFIER),
     run_params=ClassifierRunParams,
 )

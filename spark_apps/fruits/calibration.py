@@ -4,6 +4,7 @@ Imports neither Spark nor S3: arrays in, arrays out.
 
 References
 ----------
+Platt (1999), "Probabilistic Outputs for Support Vector Machines": the doubt in the targets of `fit_temperature`.
 Guo et al. (2017), "On Calibration of Modern Neural Networks": temperature scaling, reliability diagram, ECE.
 """
 
@@ -13,11 +14,12 @@ import numpy as np
 
 BINS = 15
 TEMPERATURES = np.geomspace(0.02, 200, 400)
-LEAST_SURE = 0.5  # an answer that is more likely wrong than right is never sure
 
 
 def fit_temperature(scores: np.ndarray, numbers: np.ndarray) -> float:
     """Return the temperature that makes the softmax of `scores / temperature` the most likely for the true classes.
+
+    The true class counts as right in n + 1 of n + 2 cases, so that scores without a single error do not end as certainties.
 
     Parameters
     ----------
@@ -25,14 +27,15 @@ def fit_temperature(scores: np.ndarray, numbers: np.ndarray) -> float:
     numbers : ndarray, shape (n,)
         The true classes.
     """
-    losses = [-np.log(np.maximum(_true_share(scores / value, numbers), 1e-12)).mean() for value in TEMPERATURES]
+    losses = [_loss(scores / value, numbers) for value in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmin(losses))])
 
 
-def _true_share(scores: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    share: np.ndarray = powers[np.arange(len(numbers)), numbers] / powers.sum(axis=1)
-    return share
+def _loss(scores: np.ndarray, numbers: np.ndarray) -> float:
+    scores = scores - scores.max(axis=1, keepdims=True)
+    logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    doubt = 1 / (len(numbers) + 2)
+    return float(-(1 - doubt) * logs[np.arange(len(numbers)), numbers].mean() - doubt * logs.mean())
 
 
 @dataclass(frozen=True)
@@ -67,17 +70,3 @@ def expected_calibration_error(bins: list[ReliabilityBin]) -> float:
     """Return the mean difference between probability and accuracy, by answers."""
     total = sum(item.count for item in bins)
     return sum(item.count * abs(item.probability - item.accuracy) for item in bins) / total
-
-
-def sure_above(probabilities: np.ndarray, numbers: np.ndarray, *, precision: float) -> float:
-    """Return the smallest probability from which on the share of right answers is at least `precision`; 1 where none is.
-
-    Answers of the same probability stand or fall together; the result is at least `LEAST_SURE`.
-    """
-    likeliest = probabilities.max(axis=1)
-    order = np.argsort(-likeliest, kind="stable")
-    right = (probabilities.argmax(axis=1) == numbers)[order].cumsum() / np.arange(1, len(order) + 1)
-    sorted_probabilities = likeliest[order]
-    is_last_of_equals = np.append(sorted_probabilities[1:] < sorted_probabilities[:-1], True)
-    reached = np.flatnonzero((right >= precision) & is_last_of_equals)
-    return max(LEAST_SURE, float(sorted_probabilities[reached[-1]])) if len(reached) else 1.0

@@ -33,4 +33,5 @@ def colors_of(image: np.ndarray) -> np.ndarray:
     hsv = np.asarray(Image.fromarray(pixels).convert("HSV"))
     bins = _HUE[hsv[..., 0]] + _SATURATION[hsv[..., 1]] + _VALUE[hsv[..., 2]]
     counts = np.bincount(bins.reshape(-1), minlength=COLOR_COUNT)
-    return (counts / bins.size).astype(np.float32)
+    shares: np.ndarray = (counts / bins.size).astype(np.float32)
+    return shares

@@ -27,3 +27,7 @@ class EngineUnusable(FruitsError):
 
 class NothingToTrain(FruitsError):
     """Published features that no classifier can be trained or tested on."""
+
+
+class InvalidClassifier(FruitsError):
+    """Bytes that are not the arrays of a classifier."""

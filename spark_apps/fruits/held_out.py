@@ -1,8 +1,8 @@
 """Decides which photos a classifier is not trained on, so that what it is tested on is not a near copy of what it has seen.
 
 Fruits-360 photos are frames of a turning fruit: neighbouring frames are almost the same picture. A random split puts such
-neighbours on both sides, and flatters. So a whole rotation axis of each variety is held out. The choice depends on names alone: the
-same photos are held out from every classifier that is trained on them.
+neighbours on both sides, and flatters. So a whole rotation axis of each variety is held out. The choice depends on names alone:
+the same photos are held out from every classifier that is trained on them.
 """
 
 import hashlib
@@ -81,7 +81,7 @@ def _widened(known: tuple[int, int] | None, found: tuple[int, int]) -> tuple[int
 
 @dataclass(frozen=True)
 class Split:
-    """Which photos are held out: of each label the last rotation axis; of one with a single axis the last quarter of its frames."""
+    """Holds out the last rotation axis of each label, or the last quarter of the frames of a label with a single axis."""
 
     labels: Mapping[str, NameCounts]
 

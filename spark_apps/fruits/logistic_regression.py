@@ -6,7 +6,7 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from fruits.linear_heads import LinearScores
+from fruits.linear_fits import LinearScores
 
 COMPONENTS = 128  # more are no better on Fruits-360 (0018), and time grows with them
 REGULARIZATION = 0.01

@@ -161,7 +161,7 @@ class FeatureRows:
         return int(self._in_tasks().map(write).sum())
 
     def _in_tasks(self) -> RDD[Sequence[str]]:
-        """Distribute the files, one task per core: neighbours in the list are of one drop, and each task gets some of every drop."""
+        """Distribute the files, one task per core; neighbours in the list are of one drop, and each task gets some of all."""
         tasks = min(len(self.keys), self.context.defaultParallelism) or 1
         return self.context.parallelize([self.keys[number::tasks] for number in range(tasks)], tasks)
 
