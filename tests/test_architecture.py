@@ -38,6 +38,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "fruits_contract": set(),
     "fruits_airflow": {"fruits_contract"},
     "fruits_features": {"fruits_airflow", "fruits_contract"},
+    "fruits_classifier": {"fruits_airflow", "fruits_contract"},
     "fruits": {"fruits_contract"},
     **{stage.name: {"fruits", "fruits_contract"} for stage in STAGES},
     "release": {"fruits_contract"},

@@ -21,6 +21,15 @@ class CurrentModels:
         pca = self.models.get("pca", {})
         return pca.get("model_id") if pca.get("extractor") == extractor else None
 
+    @property
+    def classifier(self) -> dict[str, str]:
+        """The entry of the current classifier; empty when there is none."""
+        return self.models.get("classifier", {})
+
+    def classifier_of(self, extractor: str) -> str:
+        """Return the id of the current classifier, if it reads features of `extractor`; '' otherwise."""
+        return self.classifier.get("model_id", "") if self.classifier.get("extractor") == extractor else ""
+
 
 def read_current(bucket: Bucket) -> CurrentModels:
     """Read the pointer."""
@@ -31,15 +40,32 @@ def read_current(bucket: Bucket) -> CurrentModels:
     return CurrentModels(json.loads(content), etag)
 
 
-def make_current(bucket: Bucket, *, kind: str, model: dict[str, str]) -> bool:
+class CurrentModelChanged(RuntimeError):
+    """Another model has become current than the one expected."""
+
+
+def make_current(bucket: Bucket, *, kind: str, model: dict[str, str], instead_of: str | None = None) -> bool:
     """Point `kind` (e.g. 'pca') to `model`; return False when it does already.
 
     When another writer was faster, the pointer is read again, so that two runs at a time lose nothing.
+
+    Parameters
+    ----------
+    instead_of
+        Id of the model that must be current until then, '' for none. None: whichever is.
+
+    Raises
+    ------
+    CurrentModelChanged
+        Another model than `instead_of` is current; nothing is written.
     """
     for _ in range(MAX_ATTEMPTS):
         current = read_current(bucket)
-        if current.models.get(kind) == model:
+        existing = current.models.get(kind, {})
+        if existing == model:
             return False
+        if instead_of is not None and existing.get("model_id", "") != instead_of:
+            raise CurrentModelChanged(f"{kind} {existing.get('model_id')} is current instead of {instead_of or 'none'}")
         content = json.dumps({**current.models, kind: model}, indent=1) + "\n"
         if bucket.write_if_unchanged(layout.CURRENT_MODELS, content.encode(), etag=current.etag):
             return True

@@ -1,4 +1,4 @@
-"""What `plan_batch` decided and later tasks of the same run read: one XCom."""
+"""What the planning task of a run decided and its later tasks read: one XCom."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,9 +7,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException
 
 from fruits_contract.pipeline import Pipeline, RunParams
-from fruits_contract.pipelines import PIPELINES
-
-PLAN_TASK = "plan_batch"
+from fruits_contract.pipelines import BY_DAG_ID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +23,7 @@ class Plan:
     region
         Region of the bucket and the cluster.
     photos
-        Number of photos in the batch.
+        Number of photos in the batch, or to train on.
     job_flow
         The RunJobFlow request.
     """
@@ -49,17 +47,17 @@ class Plan:
     @classmethod
     def from_xcom(cls, data: dict[str, Any]) -> "Plan":
         """Read `to_xcom` back."""
-        by_id = {pipeline.dag_id: pipeline for pipeline in PIPELINES}
-        pipeline = by_id[data["pipeline"]]
+        pipeline = BY_DAG_ID[data["pipeline"]]
         return cls(**{**data, "pipeline": pipeline, "params": pipeline.run_params(**data["params"])})
 
     @classmethod
     def of_run(cls, context: Context) -> "Plan":
         """Return the plan of the run that a task is part of.
 
-        By task id rather than as an argument, which would add an edge from `plan_batch` to every task that reads the plan.
+        By task id rather than as an argument, which would add an edge from the planning task to every task that reads the plan.
         """
-        data = context["ti"].xcom_pull(task_ids=PLAN_TASK)
+        plan_task = BY_DAG_ID[context["ti"].dag_id].plan_task
+        data = context["ti"].xcom_pull(task_ids=plan_task)
         if data is None:
-            raise AirflowFailException(f"{PLAN_TASK} has left no plan; clear it, or trigger a new run")
+            raise AirflowFailException(f"{plan_task} has left no plan; clear it, or trigger a new run")
         return cls.from_xcom(data)

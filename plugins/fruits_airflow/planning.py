@@ -46,7 +46,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     wanted = FEATURES_PIPELINE.resolve(requested)
     run = layout.run_name(dag_run_id)
     release = wanted["release"] or settings.release
-    card = _release_card(bucket, release)
+    card = read_release_card(bucket, release)
     if wanted["engine"] == "tensorflow" and not card["tensorflow"]:
         raise AirflowFailException(
             f"release {release} has no TensorFlow for engine=tensorflow; use another engine, or a release built by "
@@ -147,7 +147,8 @@ def _known(table: PublishedTable, drop: str, extractor: str) -> set[tuple[str, s
     return set(zip(of_extractor["path"].to_pylist(), of_extractor["etag"].to_pylist(), strict=True))
 
 
-def _release_card(bucket: Bucket, release: str) -> dict[str, Any]:
+def read_release_card(bucket: Bucket, release: str) -> dict[str, Any]:
+    """Return `release.json` of a release; a release that does not exist fails the run, naming those that do."""
     try:
         content = bucket.read(layout.release_card(release))
     except FileNotFoundError:

@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import Variable
 
 from fruits_contract import layout
-from fruits_contract.features_pipeline import FEATURES_PIPELINE
+from fruits_contract.pipelines import PIPELINES
 
 VARIABLE = "fruits"
 # eu-west-2 is in London and eu-central-2 in Zurich: Europe, but not the EU.
@@ -82,7 +82,7 @@ class Settings:
         for name in ("poll_s", "wait_for_drop_s", "stage_limit_s", "deadline_s", "max_core_nodes"):
             if getattr(self, name) < 1:
                 raise InvalidSettings(f"{name} is {getattr(self, name)}; expected at least 1")
-        tasks_s = self.wait_for_drop_s + len(FEATURES_PIPELINE.stages) * self.stage_limit_s
+        tasks_s = self.wait_for_drop_s + max(len(pipeline.stages) for pipeline in PIPELINES) * self.stage_limit_s
         if tasks_s > TASKS_LIMIT_S:
             raise InvalidSettings(
                 f"wait_for_drop_s and stage_limit_s of all stages are {tasks_s} s together; expected at most {TASKS_LIMIT_S}: "

@@ -44,6 +44,13 @@ class PublishedTable:
         prefix = self.bucket.uri("")
         return sorted(uri.removeprefix(prefix) for uri in table.file_uris())
 
+    def count_rows(self) -> int:
+        """Return the number of rows, from the table's log alone."""
+        table = self.open()
+        if table is None:
+            return 0
+        return sum(pa.table(table.get_add_actions(flatten=True))["num_records"].to_pylist())
+
     def has(self, run: str) -> bool:
         """Return whether the run has been committed to this table."""
         return has_run(self.open(), run)
@@ -58,6 +65,8 @@ class PublishedTable:
         if not files or has_run(table, run):
             return False
         commit = CommitProperties(app_transactions=[Transaction(run, 1)])
+        if table is not None:
+            self._add_missing_columns(table)
         if table is None:
             create_table_with_add_actions(
                 self.bucket.uri(self.key),
@@ -98,6 +107,13 @@ class PublishedTable:
         """Return whether the newest commit is the run's own `remove`."""
         table = self.open()
         return table is not None and table.transaction_version(_removal(run)) == table.version()
+
+    def _add_missing_columns(self, table: DeltaTable) -> None:
+        """Add the columns that the table lacks, because an earlier release created it; its rows have none in them."""
+        existing = {field.name for field in table.schema().fields}
+        missing = [field for field in self._schema().fields if field.name not in existing]
+        if missing:
+            table.alter.add_columns(missing)
 
     @property
     def _partitions(self) -> list[str]:

@@ -70,6 +70,7 @@ EVALUATE_CLASSIFIER = Stage(
 
 CLASSIFIER_PIPELINE = Pipeline(
     dag_id="fruits_classifier",
+    plan_task="plan_training",
     trigger=(SURE_ABOVE, PROMOTION, RELEASE),
     stages=(TRAIN_CLASSIFIER, EVALUATE_CLASSIFIER),
     run_params=ClassifierRunParams,

@@ -138,6 +138,7 @@ REPORT = Stage(
 
 FEATURES_PIPELINE = Pipeline(
     dag_id="fruits_features",
+    plan_task="plan_batch",
     trigger=(DROP, MODE, VARIANCE, COMPONENTS, MAX_REJECT_RATIO, ENGINE, RELEASE),
     stages=(FEATURIZE, FIT_PCA, TRANSFORM_PCA, VALIDATE, REPORT),
     run_params=FeaturesRunParams,

@@ -99,9 +99,16 @@ class RunParams:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """One DAG: the fields of its trigger form, its stages in the order in which they run, and what the stages receive."""
+    """One DAG: the fields of its trigger form, its stages in the order in which they run, and what the stages receive.
+
+    Parameters
+    ----------
+    plan_task
+        Id of the task that plans a run, and whose result the later tasks read.
+    """
 
     dag_id: str
+    plan_task: str
     trigger: tuple[ParamSpec, ...]
     stages: tuple[Stage, ...]
     run_params: type[RunParams]

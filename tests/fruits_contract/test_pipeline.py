@@ -26,7 +26,7 @@ class SortParams(RunParams):
 
 
 SORT = Stage(name="sort", does="Sorts.", reads="raw/", writes="tables/")
-PIPELINE = Pipeline(dag_id="sort_fruits", trigger=(COLOUR, SHARE, LIMIT), stages=(SORT,), run_params=SortParams)
+PIPELINE = Pipeline(dag_id="sort_fruits", plan_task="plan", trigger=(COLOUR, SHARE, LIMIT), stages=(SORT,), run_params=SortParams)
 names = st.from_regex(layout.NAME, fullmatch=True)
 sort_params = st.builds(
     SortParams,

@@ -41,6 +41,8 @@ JOB_FLOW: dict[str, Any] = {"Name": "fruits r1", "Instances": {"KeepJobFlowAlive
 class TaskInstance:
     """The XComs of a run: `plan_batch` has returned its plan."""
 
+    dag_id = FEATURES_PIPELINE.dag_id
+
     def __init__(self, plan: dict[str, Any]) -> None:
         self.plan = plan
         self.pushed: dict[str, Any] = {}

@@ -1,0 +1,79 @@
+"""Makes an earlier classifier current again: `python -m fruits_airflow.rollback --bucket NAME`.
+
+Uses the standard AWS environment instead of Airflow's connection, so that it works where Airflow does not.
+"""
+
+import argparse
+import json
+import sys
+
+import boto3
+
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.current import make_current, read_current
+from fruits_contract import layout
+
+CLASSIFIERS = "models/classifier/"
+
+
+class CannotRollBack(RuntimeError):
+    """There is no such classifier to return to; the message names those that exist."""
+
+
+def roll_back(bucket: Bucket, *, to: str | None = None) -> tuple[str, str]:
+    """Make classifier `to` current, or the one before the current one.
+
+    Returns
+    -------
+    tuple of str
+        The ids of the classifier that was current and of the one that is now.
+
+    Raises
+    ------
+    CannotRollBack
+        No classifier is current, there is none before it, `to` does not exist, or it is for another extractor.
+    """
+    current = read_current(bucket).classifier
+    if not current:
+        raise CannotRollBack(f"no classifier is current in {bucket.uri(layout.CURRENT_MODELS)}; run fruits_classifier first")
+    model_id = to or current.get("previous", "")
+    existing = ", ".join(bucket.folders(CLASSIFIERS)) or "none"
+    if not model_id:
+        raise CannotRollBack(f"classifier {current['model_id']} is the first one; name another with --to; existing: {existing}")
+    try:
+        card = json.loads(bucket.read(layout.classifier_card(model_id)))
+    except FileNotFoundError:
+        raise CannotRollBack(f"there is no classifier {model_id}; existing: {existing}") from None
+    if card["extractor"] != current["extractor"]:
+        raise CannotRollBack(
+            f"classifier {model_id} reads features of extractor {card['extractor'][:12]}, the current one those of "
+            f"{current['extractor'][:12]}; the service could not use it"
+        )
+    if model_id != current["model_id"]:
+        model = {"model_id": model_id, "extractor": card["extractor"], "run": card["run"], "previous": current["model_id"]}
+        make_current(bucket, kind="classifier", model=model, instead_of=current["model_id"])
+    return current["model_id"], model_id
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Roll back and return the exit code: 0 done, 1 refused, 2 wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fruits_airflow.rollback",
+        description="Make an earlier classifier current again; running services load it by themselves.",
+    )
+    parser.add_argument("--bucket", required=True, help="the project's bucket")
+    parser.add_argument("--to", metavar="MODEL", help="id of the classifier (default: the one before the current one)")
+    arguments = parser.parse_args(argv)
+    session = boto3.Session()
+    bucket = Bucket(arguments.bucket, session=session, client=session.client("s3"))
+    try:
+        before, now = roll_back(bucket, to=arguments.to)
+    except CannotRollBack as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"classifier {now} is current" + (" already" if now == before else f", instead of {before}"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

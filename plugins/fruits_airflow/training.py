@@ -1,0 +1,70 @@
+"""Plans a training: which published features it reads, which classifier it is compared with, which cluster."""
+
+import json
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.current import read_current
+from fruits_airflow.emr.cluster import job_flow
+from fruits_airflow.plan import Plan
+from fruits_airflow.planning import read_release_card
+from fruits_airflow.settings import Settings
+from fruits_airflow.tables import PublishedTable
+from fruits_contract import layout
+from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, ClassifierRunParams
+
+log = logging.getLogger(__name__)
+
+# An estimate: 67,692 rows take 2 minutes on 2 vCPUs (make bench-training), a node has 4.
+ROWS_PER_NODE = 1_000_000
+
+
+def plan_training(bucket: Bucket, settings: Settings, *, dag_run_id: str, requested: dict[str, Any]) -> Plan:
+    """List the files of the published features and decide on the cluster.
+
+    Writes `runs/<run>/{params.json,retained.json}`.
+
+    Parameters
+    ----------
+    requested
+        The trigger parameters of the DAG run.
+
+    Raises
+    ------
+    AirflowSkipException
+        No features are published: the run ends here without a cluster.
+    AirflowFailException
+        A release that does not exist.
+    """
+    wanted = CLASSIFIER_PIPELINE.resolve(requested)
+    release = wanted["release"] or settings.release
+    extractor = str(read_release_card(bucket, release)["extractor"])
+    features = PublishedTable(bucket, layout.FEATURES_TABLE)
+    rows = features.count_rows()
+    if not rows:
+        log.info("No features are published: there is nothing to train on, and no cluster is needed")
+        raise AirflowSkipException("no features are published")
+    params = ClassifierRunParams(
+        bucket=bucket.name,
+        run=layout.run_name(dag_run_id),
+        release=release,
+        extractor=extractor,
+        current=read_current(bucket).classifier_of(extractor),
+        sure_above=wanted["sure_above"],
+    )
+    bucket.write(layout.retained(params.run), json.dumps(features.files()).encode())
+    described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
+    bucket.write(layout.run_params(params.run), described.encode())
+    nodes = min(1 + rows // ROWS_PER_NODE, settings.max_core_nodes)
+    log.info("%s rows of features; current classifier: %s; %s core nodes", rows, params.current or "none", nodes)
+    return Plan(
+        pipeline=CLASSIFIER_PIPELINE,
+        params=params,
+        region=settings.region,
+        photos=rows,
+        job_flow=job_flow(settings, params, nodes=nodes),
+    )

@@ -1,0 +1,154 @@
+"""Decodes photos and runs the network in worker processes: a photo that hangs or crashes takes a worker with it and no more."""
+
+import asyncio
+import io
+import logging
+import multiprocessing
+import time
+from concurrent.futures import TimeoutError as TaskTimeout
+from dataclasses import dataclass
+
+import numpy as np
+from pebble import ProcessExpired, ProcessPool
+from PIL import Image
+
+from fruits.colors import colors_of
+from fruits.engines import Engine, open_engine
+from fruits.errors import UnreadableImage
+from fruits.vision import FORMATS, SIZE_PX, decode
+from serving.metrics import Metrics
+from serving.problems import Problem
+from serving.settings import Settings
+
+log = logging.getLogger(__name__)
+STOP_LIMIT_S = 5
+
+
+@dataclass(frozen=True)
+class PhotoFeatures:
+    """What a worker finds in a photo: features (1280,) and colors (192,), float32, and the milliseconds that it took."""
+
+    features: np.ndarray
+    colors: np.ndarray
+    decode_ms: float
+    network_ms: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a photo cannot be read: a reason code of `fruits.vision`, and the detail."""
+
+    reason: str
+    detail: str
+
+
+class PhotoWorkers:
+    """A pool of processes, each with the network loaded.
+
+    Parameters
+    ----------
+    model
+        The bytes of the feature extractor.
+    """
+
+    def __init__(self, settings: Settings, model: bytes, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._waiting = 0
+        self._pool = ProcessPool(
+            max_workers=settings.workers,
+            initializer=_start_worker,
+            initargs=(model, settings.max_pixels),
+            # Not forked from this process, which has threads.
+            context=multiprocessing.get_context("forkserver"),
+        )
+
+    async def features_of(self, content: bytes) -> PhotoFeatures:
+        """Return the features of a photo.
+
+        Raises
+        ------
+        Problem
+            The photo cannot be read, takes too long, or too many others are waiting.
+        """
+        if self._waiting >= self._settings.max_waiting:
+            raise Problem(503, "overloaded", f"{self._waiting} photos are waiting already", retry_after_s=1)
+        self._waiting += 1
+        self._metrics.waiting.set(self._waiting)
+        try:
+            found = await self._run(content)
+        finally:
+            self._waiting -= 1
+            self._metrics.waiting.set(self._waiting)
+        if isinstance(found, Refused):
+            raise Problem(422, found.reason, found.detail)
+        return found
+
+    async def _run(self, content: bytes) -> PhotoFeatures | Refused:
+        try:
+            return await self._attempt(content)
+        except ProcessExpired as error:
+            # The worker may have been killed for another reason than this photo.
+            log.warning("a worker died with exit code %s; trying once more", error.exitcode)
+            self._metrics.worker_deaths.inc()
+        try:
+            return await self._attempt(content)
+        except ProcessExpired as error:
+            self._metrics.worker_deaths.inc()
+            raise Problem(422, "worker_died", "two workers died while they read this photo") from error
+
+    async def _attempt(self, content: bytes) -> PhotoFeatures | Refused:
+        limit_s = self._settings.photo_timeout_s
+        future = self._pool.schedule(_features_of, args=(content,), timeout=limit_s)
+        try:
+            found: PhotoFeatures | Refused = await asyncio.wrap_future(future)
+        except TaskTimeout as error:
+            self._metrics.worker_deaths.inc()
+            raise Problem(422, "timeout", f"reading this photo took more than {limit_s:g} s") from error
+        return found
+
+    def stop(self) -> None:
+        """End the workers; tasks under way are waited for."""
+        self._pool.close()
+        try:
+            self._pool.join(timeout=STOP_LIMIT_S)
+        except TimeoutError:
+            self._pool.stop()
+            self._pool.join()
+
+
+# ---- in a worker
+
+_engine: Engine | None = None
+_max_pixels = 0
+_image = np.empty((1, SIZE_PX, SIZE_PX, 3), np.float32)
+
+
+def _start_worker(model: bytes, max_pixels: int) -> None:
+    global _engine, _max_pixels
+    _engine, _max_pixels = open_engine("litert", model), max_pixels
+
+
+def _features_of(content: bytes) -> PhotoFeatures | Refused:
+    assert _engine is not None, "the pool calls _start_worker first"
+    began = time.perf_counter()
+    try:
+        _check_size(content)
+        decode(content, out=_image[0])
+    except UnreadableImage as error:
+        return Refused(error.reason, str(error))
+    decoded = time.perf_counter()
+    features = _engine.features(_image)[0]
+    ended = time.perf_counter()
+    return PhotoFeatures(features, colors_of(_image[0]), (decoded - began) * 1000, (ended - decoded) * 1000)
+
+
+def _check_size(content: bytes) -> None:
+    """Refuse a photo of more pixels than the service allows, by its header; whatever else is wrong with it is for `decode`."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as photo:
+            width, height = photo.size
+    except Exception:
+        return
+    if width * height > _max_pixels:
+        raise UnreadableImage("too_many_pixels", f"{width} x {height} is over {_max_pixels:,} pixels")

@@ -1,0 +1,34 @@
+"""The settings of the service, from environment variables."""
+
+import os
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Each field is read from `FRUITS_` and its name in capitals, e.g. FRUITS_BUCKET."""
+
+    model_config = SettingsConfigDict(env_prefix="FRUITS_")
+
+    bucket: str = Field(description="bucket with models/; read only")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="processes that run the network")
+    max_bytes: int = Field(10_000_000, ge=1, description="largest request")
+    max_pixels: int = Field(50_000_000, ge=1, description="largest photo")
+    read_timeout_s: float = Field(15, gt=0, description="how long a client may take to send a photo")
+    photo_timeout_s: float = Field(5, gt=0, description="how long decoding and the network may take")
+    max_waiting: int = Field(64, ge=1, description="requests that may wait for a worker; more are refused")
+    requests_per_minute: int = Field(120, ge=0, description="per client address; 0: no limit")
+    poll_s: float = Field(10, gt=0, description="how often to look for a new current classifier")
+    drain_s: int = Field(20, ge=1, description="how long requests may take to finish after SIGTERM")
+
+
+def describe() -> str:
+    """Return one line per variable, for --help."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        default = "required" if field.is_required() else f"default {field.get_default(call_default_factory=True)}"
+        lines.append(f"  FRUITS_{name.upper():<20} {field.description} ({default})")
+    return "\n".join(lines)

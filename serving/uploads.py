@@ -1,0 +1,65 @@
+"""Reads the photo out of a request, within limits of size and time, in memory only."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from serving.problems import Problem
+from serving.settings import Settings
+
+FIELD = "photo"
+
+
+class _InMemoryParser(MultiPartParser):
+    """Starlette's parser, which puts larger files on the disk by default; the size is limited before it reads them."""
+
+    spool_max_size = 2**62
+
+
+async def read_photo(request: Request, settings: Settings) -> bytes:
+    """Return the bytes of the multipart field `photo`.
+
+    Raises
+    ------
+    Problem
+        Not a multipart request with one such file, too large, or too slow.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise Problem(415, "not_multipart", f"expected multipart/form-data with one file in the field {FIELD}")
+    body = await _read_body(request, settings)
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield body
+
+    parser = _InMemoryParser(request.headers, stream(), max_files=1, max_fields=0)
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise Problem(400, "malformed", f"the multipart body cannot be read: {error}") from error
+    photo = form.get(FIELD)
+    if not isinstance(photo, UploadFile):
+        raise Problem(400, "no_photo", f"there is no file in the field {FIELD}")
+    return await photo.read()
+
+
+async def _read_body(request: Request, settings: Settings) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > settings.max_bytes:
+        raise _too_large(settings)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(settings.read_timeout_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > settings.max_bytes:
+                    raise _too_large(settings)
+    except TimeoutError as error:
+        raise Problem(408, "too_slow", f"the photo did not arrive within {settings.read_timeout_s:g} s") from error
+    return bytes(body)
+
+
+def _too_large(settings: Settings) -> Problem:
+    return Problem(413, "too_large", f"a request may have {settings.max_bytes:,} bytes")
