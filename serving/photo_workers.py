@@ -62,6 +62,9 @@ class PhotoWorkers:
             # Not forked from this process, which has threads.
             context=multiprocessing.get_context("forkserver"),
         )
+        # The pool starts its workers with the first task; the first client should not wait for that.
+        for future in [self._pool.schedule(_warm_up) for _ in range(settings.workers)]:
+            future.result()
 
     async def features_of(self, content: bytes) -> PhotoFeatures:
         """Return the features of a photo.
@@ -127,6 +130,13 @@ _image = np.empty((1, SIZE_PX, SIZE_PX, 3), np.float32)
 def _start_worker(model: bytes, max_pixels: int) -> None:
     global _engine, _max_pixels
     _engine, _max_pixels = open_engine("litert", model), max_pixels
+
+
+def _warm_up() -> None:
+    """Run the network once, which allocates its memory."""
+    assert _engine is not None, "the pool calls _start_worker first"
+    _engine.features(np.zeros_like(_image))
+    time.sleep(0.05)  # so that each worker takes one of these tasks
 
 
 def _features_of(content: bytes) -> PhotoFeatures | Refused:

@@ -89,7 +89,10 @@ def _not_opened(content: bytes) -> UnreadableImage:
     """Return why Pillow opened `content` as none of `FORMATS`, by its first 16 bytes; no other format's file is opened."""
     Image.init()
     for name, (open_file, accept) in Image.OPEN.items():
-        recognised = accept(content[:16]) if accept else False
+        try:
+            recognised = accept(content[:16]) if accept else False
+        except (IndexError, struct.error):  # fewer bytes than the format's signature has
+            continue
         if not recognised:
             continue
         if name not in FORMATS:
