@@ -1,5 +1,5 @@
-# The images of docker-compose.yaml: `airflow`, `deploy` (the init job and make compose-run), `emr` (the EMR emulator).
-# Versions and hashes are those of local/compose/requirements/*.txt (make lock).
+# The images of docker-compose.yaml: `airflow`, `deploy` (the init job and make compose-run), `emr` (the EMR emulator), `serving`
+# (the prediction service, also for production). Versions and hashes: local/compose/requirements/*.txt, serving/requirements.txt.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base
@@ -24,6 +24,13 @@ COPY local/compose/requirements/emr.txt /requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps -r /requirements.txt
+
+FROM ${PYTHON_IMAGE} AS serving-packages
+COPY serving/requirements.txt /requirements.txt
+# ai-edge-litert requires backports-strenum, which declares Python < 3.11 but works
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/venv \
+ && pip --python /opt/venv/bin/python install --quiet --require-hashes --no-deps --only-binary :all: --ignore-requires-python -r /requirements.txt
 
 # Exports the extractor with TensorFlow and downloads the nodes' wheels; only the results go into an image.
 FROM ${PYTHON_IMAGE} AS release-parts
@@ -53,6 +60,15 @@ COPY bootstrap bootstrap
 COPY release release
 COPY infra infra
 COPY local local
+
+FROM base AS serving
+COPY --from=serving-packages /opt/venv /opt/venv
+COPY local/compose/aws-config local/compose/healthy.py local/compose/
+COPY plugins/fruits_contract plugins/fruits_contract
+COPY spark_apps/fruits spark_apps/fruits
+COPY serving serving
+USER fruits
+CMD ["python", "-m", "serving"]
 
 FROM base AS emr
 COPY --from=emr-packages /opt/venv /opt/venv

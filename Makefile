@@ -2,7 +2,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export IMAGES DROP PARAMS VOLUMES BUCKET PHOTOS ENGINES REPETITIONS KEEP TENSORFLOW
+export IMAGES DROP PARAMS TRAIN VOLUMES BUCKET MODEL PHOTOS ENGINES REPETITIONS KEEP TENSORFLOW
 # what Spark runs on in services that are started: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
@@ -13,13 +13,16 @@ SET_UP = mkdir -p .fruits && flock -o .fruits/set-up.lock $(MAKE) --no-print-dir
 COMPILE = "$$uv" pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 ##@ Run it on this machine
-.PHONY: help run .images up down status env model
+.PHONY: help run .images serve up down status env model
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { gsub(/[$$][$$]/, "$$", $$2); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: .images .venv-run ## Featurize photos: IMAGES=folder (or DROP=name alone: as in the bucket) PARAMS='{"mode": "fit"}' SPARK=yarn, all optional
-	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"}
+run: .images .venv-run ## Featurize photos: IMAGES=folder (or DROP=name alone: as in the bucket) PARAMS='{"mode": "fit"}' SPARK=yarn TRAIN=1 (a classifier as well), all optional
+	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"} $${TRAIN:+--train}
+
+serve: .venv-run ## Answer which fruit is on a photo, as a page and an API, with the classifier of TRAIN=1
+	@$(PYTHON) -m local serve
 
 .images: # before .venv is set up, which takes a minute
 	@case "$$IMAGES" in ""|"~"*) ;; *) find -L "$$IMAGES" -type f 2>/dev/null | grep -q . || { \
@@ -56,7 +59,7 @@ compose-run: .images ## Featurize photos through them: IMAGES=folder, DROP=name,
 	  docker compose run --rm --quiet-pull --name "$$name" --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/out:$(CURDIR)/out" \
 	  $${IMAGES:+--volume "$$(realpath "$$IMAGES"):/photos/$$(basename "$$(realpath "$$IMAGES")"):ro"} run \
 	  python -m local.compose.run --out "$(CURDIR)/out" $${IMAGES:+--images "/photos/$$(basename "$$(realpath "$$IMAGES")")"} \
-	  $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"}
+	  $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"} $${TRAIN:+--train}
 
 compose-down: ## Stop and remove the containers; VOLUMES=1 deletes photos, results and history as well
 	@$(COMPOSE_READY)
@@ -68,7 +71,7 @@ COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'd
   group docker" >&2; exit 1; }; python3 local/compose/env.py
 
 ##@ Develop
-.PHONY: test test-fast test-compose test-spark4 check docs pictures release plugins-zip lock clean
+.PHONY: test test-fast test-compose test-spark4 check docs pictures release rollback plugins-zip lock clean
 test: .venv-dev ## Run all tests that this machine can
 	$(PYTHON) -m pytest
 
@@ -89,6 +92,9 @@ docs: .venv-dev ## Write the docs that follow from the code, and docs/performanc
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
 
+rollback: .venv-run ## Make the classifier before the current one current again: BUCKET=name MODEL=id (another one), with your AWS credentials
+	@$(PYTHON) -m fruits_airflow.rollback --bucket "$$BUCKET" $${MODEL:+--to "$$MODEL"}
+
 release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials; TENSORFLOW=1 adds the reference engine
 	@$(PYTHON) -m release.upload --bucket "$$BUCKET" $${TENSORFLOW:+--tensorflow}
 
@@ -106,6 +112,7 @@ lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements-dev.txt requirements-dev.in
 	@$(UV) for set in airflow emr extractor; do \
 	  $(COMPILE) -c requirements.txt -o local/compose/requirements/$$set.txt local/compose/requirements/$$set.in; done
+	@$(UV) $(COMPILE) -o serving/requirements.txt serving/requirements.in
 	@$(UV) $(COMPILE) -o bootstrap/requirements.txt bootstrap/requirements.in
 	@$(UV) $(COMPILE) -o bootstrap/requirements-tensorflow.txt bootstrap/requirements-tensorflow.in
 	@$(UV) $(COMPILE) -o requirements-spark4.txt requirements-spark4.in

@@ -35,7 +35,7 @@ def measure(arguments: argparse.Namespace) -> Results:
     """Parse the DAG files, then run the DAG, in turns: nothing else runs during either."""
     with all_services() as airflow, tempfile.TemporaryDirectory() as photos:
         wait_until(lambda: airflow.has_dag(DAG), limit_s=PARSE_LIMIT_S, failure=f"Airflow has not parsed {DAG}")
-        airflow.unpause(DAG)
+        airflow.set_paused(DAG, is_paused=False)
         found = _request(airflow, "GET", "/dags?exclude_stale=true")["dags"]
         dags = {Path(item["fileloc"]).name: item["dag_id"] for item in found}
         for dag in dags.values():

@@ -1,4 +1,4 @@
-"""The command line of the embedded services: up, down, status, env, run."""
+"""The command line of the embedded services: up, down, status, env, run, serve."""
 
 import argparse
 import os
@@ -99,6 +99,17 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     return FAILED
 
 
+def _serve(arguments: argparse.Namespace, stack: Stack) -> int:
+    from local.serve import NoClassifier, serve
+
+    with services.session(stack) as running:
+        try:
+            return serve(running)
+        except NoClassifier as error:
+            say(str(error))
+    return FAILED
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local",
@@ -118,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     add("down", _down, "stop the services; their contents stay")
     add("status", _status, "show each service with its process, address and log; exit code 1 unless all run")
     add("env", _env, 'print the variables for your own tools, for eval "$(...)"')
+    add("serve", _serve, "answer which fruit is on a photo with the current classifier, until Ctrl-C")
     run = add("run", _run, "featurize photos, with the services up for as long as it takes")
     options.add_to(run)
     return parser

@@ -67,9 +67,14 @@ class AirflowApi:
         errors = self.request("GET", "/importErrors")["import_errors"]
         return {error["filename"]: error["stack_trace"] for error in errors}
 
-    def unpause(self, dag: str) -> None:
-        """Let the DAG's runs be scheduled."""
-        self.request("PATCH", f"/dags/{dag}", {"is_paused": False})
+    def set_paused(self, dag: str, *, is_paused: bool) -> None:
+        """Let the DAG's runs be scheduled, or not."""
+        self.request("PATCH", f"/dags/{dag}", {"is_paused": is_paused})
+
+    def newest_asset_run(self, dag: str) -> str | None:
+        """Return the id of the last run that an asset event has started; None before the first."""
+        runs = self.request("GET", f"/dags/{dag}/dagRuns?run_type=asset_triggered&order_by=-run_after&limit=1")["dag_runs"]
+        return str(runs[0]["dag_run_id"]) if runs else None
 
     def trigger(self, dag: str, conf: Mapping[str, object]) -> str:
         """Start a run and return its id; raise `AirflowRefused` for parameters that the DAG does not accept."""

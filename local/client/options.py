@@ -29,15 +29,18 @@ class RunRequest:
         Folder to upload into the drop first. None: the drop is run as it is in the bucket; `SYNTHETIC` gets synthetic photos.
     params
         Further parameters of the DAG.
+    train
+        Whether to train a classifier on the published features afterwards.
     """
 
     drop: str
     images: Path | None
     params: Mapping[str, Any]
+    train: bool = False
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    """Add --images, --drop and --params; a value that cannot be used is wrong usage (exit code 2)."""
+    """Add --images, --drop, --params and --train; a value that cannot be used is wrong usage (exit code 2)."""
     parser.add_argument(
         "--images", type=_usage(_folder), metavar="DIR", help="folder with one folder of photos per variety, to upload"
     )
@@ -51,13 +54,14 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--params", type=_usage(_params), default={}, metavar="JSON", help='parameters of the DAG, e.g. \'{"mode": "fit"}\''
     )
+    parser.add_argument("--train", action="store_true", help="then train a classifier on all published features")
 
 
 def request(arguments: argparse.Namespace) -> RunRequest:
     """Return the request that the parsed options make."""
     default = drop_name(arguments.images) if arguments.images else SYNTHETIC
     drop = arguments.drop or arguments.params.get("drop") or default
-    return RunRequest(drop, arguments.images, arguments.params)
+    return RunRequest(drop, arguments.images, arguments.params, arguments.train)
 
 
 def drop_name(folder: Path) -> str:

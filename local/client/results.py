@@ -1,16 +1,17 @@
 """The results of a run that is over: its files on this machine, its figures, or the reason why it failed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 from rich.console import Console
 
 from fruits_contract import layout
-from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, TRANSFORM_PCA
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FIT_PCA, TRANSFORM_PCA
 from fruits_contract.manifest import Finding, Manifest
-from fruits_contract.pipelines import STAGES
 from local.client.airflow_api import DagRun
 from local.client.live_log import LiveLog
 
@@ -27,6 +28,12 @@ class Results:
     files: dict[str, Path]
     manifests: dict[str, Manifest]
 
+    @classmethod
+    def of(cls, folder: Path, files: dict[str, Path], stages: Mapping[str, str]) -> "Results":
+        """Read the manifests among the files; `stages` has their keys by stage."""
+        manifests = {name: Manifest.from_json(files[key].read_bytes()) for name, key in stages.items() if key in files}
+        return cls(folder, files, manifests)
+
     @property
     def findings(self) -> list[Finding]:
         """The findings of the stages, in their order."""
@@ -36,12 +43,16 @@ class Results:
 def fetch(bucket: str, dag_run_id: str, *, into: Path) -> Results:
     """Download manifests, report and final features of a run into `into/<run>/`; a run that ended early has fewer."""
     run = layout.run_name(dag_run_id)
-    keys = [layout.manifest(run, stage.name) for stage in STAGES]
-    keys += [layout.report_page(run), layout.report_data(run), layout.final_features(run)]
-    client = boto3.client("s3")
-    files: dict[str, Path] = {}
-    for key in keys:
-        path = into / run / key.removeprefix(layout.run_prefix(run))
+    stages = {stage.name: layout.manifest(run, stage.name) for stage in FEATURES_PIPELINE.stages}
+    keys = [*stages.values(), layout.report_page(run), layout.report_data(run), layout.final_features(run)]
+    paths = {key: into / run / key.removeprefix(layout.run_prefix(run)) for key in keys}
+    return Results.of(into / run, download(boto3.client("s3"), bucket, paths), stages)
+
+
+def download(client: Any, bucket: str, paths: Mapping[str, Path]) -> dict[str, Path]:
+    """Download objects to local paths, by key, and return those that exist."""
+    files = {}
+    for key, path in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             client.download_file(bucket, key, str(path))
@@ -50,9 +61,7 @@ def fetch(bucket: str, dag_run_id: str, *, into: Path) -> Results:
                 raise
         else:
             files[key] = path
-    stages = {stage.name: layout.manifest(run, stage.name) for stage in STAGES}
-    manifests = {name: Manifest.from_json(files[key].read_bytes()) for name, key in stages.items() if key in files}
-    return Results(into / run, files, manifests)
+    return files
 
 
 def print_success(console: Console, run: DagRun, fetched: Results) -> None:

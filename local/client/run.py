@@ -1,32 +1,26 @@
 """One run from photos on this machine to a report on this machine, through services that are up."""
 
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
 import obstore
-import tenacity
 from botocore.exceptions import HTTPClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fruits_contract import layout
-from local.client import results, synthetic_photos
-from local.client.airflow_api import AirflowApi, AirflowRefused, DagRun
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
+from local.client import results, synthetic_photos, train
+from local.client.airflow_api import AirflowApi, AirflowRefused
+from local.client.dag_runs import DagNotUsable, follow, wait_until_parsed
 from local.client.live_log import LiveLog
 from local.client.options import SYNTHETIC, RunRequest
-from local.client.screen import TAIL_LINES, Screen, open_screen
 from local.client.upload import CannotUpload, list_drop, upload_drop
 from local.console import open_console
-from local.waiting import wait_until
 
-DAG = "fruits_features"
-PARSE_LIMIT_S = 180
-POLL_S = 1.0
-SILENCE_LIMIT_S = 60
+DAG = FEATURES_PIPELINE.dag_id
 # what Airflow's and S3's clients raise when their server does not answer
 CONNECTION_LOST = (httpx.TransportError, HTTPClientError, obstore.exceptions.GenericError)
 
@@ -35,10 +29,6 @@ def explain_lost_connection(error: Exception) -> str:
     """Return one line about an error of `CONNECTION_LOST`."""
     reason = str(error).partition("\n")[0] or type(error).__name__
     return f"A service no longer answers: {reason}"
-
-
-class DagNotUsable(RuntimeError):
-    """Airflow could not import the DAG, or has not seen it."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +75,9 @@ def run(place: Place, request: RunRequest) -> int:
     try:
         provide_photos(console, place.bucket, request)
         api = place.api()
-        _wait_until_parsed(api)
-        api.unpause(DAG)
+        wait_until_parsed(api, DAG)
+        training = train.prepare(api) if request.train else None
+        api.set_paused(DAG, is_paused=False)
         run_id = api.trigger(DAG, {**request.params, "drop": request.drop})
     except (CannotUpload, DagNotUsable, AirflowRefused) as error:
         console.print(f"{error}")
@@ -94,13 +85,15 @@ def run(place: Place, request: RunRequest) -> int:
 
     console.print(f"{DAG}: run {run_id}, {place.shown_url}/dags/{DAG}/runs/{run_id}")
     log = LiveLog(api, place.emr_folder)
-    ended = _follow(api, run_id, console, log)
+    ended = follow(api, DAG, run_id, console=console, log=log)
     files = results.fetch(place.bucket, run_id, into=place.out)
-    if ended.state == "success":
-        results.print_success(console, ended, files)
+    if ended.state != "success":
+        results.print_failure(console, ended, files, log)
+        return 1
+    results.print_success(console, ended, files)
+    if training is None:
         return 0
-    results.print_failure(console, ended, files, log)
-    return 1
+    return train.run(place.bucket, api, training, console=console, log=log, out=place.out)
 
 
 def provide_photos(console: Console, bucket: str, request: RunRequest) -> None:
@@ -136,47 +129,3 @@ def _upload(console: Console, folder: Path, *, bucket: str, drop: str) -> None:
         f"drop {summary.drop}: {summary.photos:,} photos of {summary.varieties} varieties; {summary.uploaded:,} sent, "
         f"{summary.unchanged:,} unchanged, {summary.ignored:,} other files ignored"
     )
-
-
-def _wait_until_parsed(api: AirflowApi) -> None:
-    def is_parsed() -> bool:
-        for file, trace in api.import_errors().items():
-            if Path(file).stem == DAG:
-                raise DagNotUsable(f"Airflow cannot import {file}:\n{trace}")
-        return api.has_dag(DAG)
-
-    if not wait_until(is_parsed, timeout_s=PARSE_LIMIT_S, every_s=POLL_S):
-        raise DagNotUsable(
-            f"Airflow has not parsed {DAG} within {PARSE_LIMIT_S} s; expected dags/{DAG}.py in its DAGs folder: see the log "
-            "of dag-processor, `make status` names the file"
-        )
-
-
-def _follow(api: AirflowApi, run_id: str, console: Console, log: LiveLog) -> DagRun:
-    """Show the run until it is over."""
-    order = api.task_order(DAG)
-
-    def show(screen: Screen) -> DagRun:
-        state = api.dag_run(DAG, run_id, order=order)
-        screen.show(state, log.now(state, count=TAIL_LINES))
-        return state
-
-    # The supervisor restarts a server that crashed; the run itself goes on meanwhile.
-    retry = tenacity.Retrying(
-        stop=tenacity.stop_after_delay(SILENCE_LIMIT_S),
-        wait=tenacity.wait_fixed(POLL_S),
-        retry=tenacity.retry_if_exception_type(httpx.TransportError),
-        reraise=True,
-    )
-    try:
-        with open_screen(console) as screen:
-            while True:
-                state = retry(show, screen)
-                if state.is_over:
-                    return state
-                time.sleep(POLL_S)
-    except KeyboardInterrupt:
-        # End the run, so that its teardown terminates the cluster even if the services stay up.
-        with suppress(httpx.HTTPError, AirflowRefused):
-            api.end_run(DAG, run_id)
-        raise

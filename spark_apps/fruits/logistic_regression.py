@@ -2,9 +2,8 @@
 
 import numpy as np
 from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.functions import array_to_vector
+from pyspark.ml.feature import VectorAssembler  # not pyspark.ml.functions: it needs pandas
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from fruits.linear_fits import LinearScores
 
@@ -19,7 +18,7 @@ def fit_logistic_regression(points: DataFrame, *, label: str, weight: str, axes:
     Parameters
     ----------
     points
-        Columns `point` (an array of numbers, the inputs along `axes`), `label` (0, 1, ...) and `weight`.
+        Columns "0", "1" and so on (the inputs along `axes`), `label` (0, 1, ...) and `weight`.
     axes : ndarray, shape (d, k)
     """
     estimator = LogisticRegression(
@@ -31,5 +30,6 @@ def fit_logistic_regression(points: DataFrame, *, label: str, weight: str, axes:
         standardization=False,
         maxIter=MAX_ITERATIONS,
     )
-    model = estimator.fit(points.select(array_to_vector(F.col("point")).alias("vector"), label, weight))
+    assembler = VectorAssembler(inputCols=[str(number) for number in range(axes.shape[1])], outputCol="vector")
+    model = estimator.fit(assembler.transform(points).select("vector", label, weight))
     return LinearScores(axes @ model.coefficientMatrix.toArray().T, model.interceptVector.toArray())

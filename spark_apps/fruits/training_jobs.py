@@ -17,8 +17,6 @@ from fruits.storage import Storage
 
 TEST_ROWS = 10_000  # held-out rows that the driver receives, about: 60 MB; more would hardly make the figures more certain
 
-POINT = pa.field("point", pa.list_(pa.float32()))
-
 
 class IsHeldOut(Protocol):
     """A split of `fruits.held_out`."""
@@ -135,10 +133,11 @@ class FeatureRows:
     ) -> int:
         """Write the rows that are not held out along `axes`, shape (1472, k), as Parquet for Spark ML; return their number.
 
-        The columns are `point` and one for each of `columns`: its value for each label.
+        There is a column for each axis, "0", "1" and so on, and one for each of `columns`: its value for each label.
         """
         bucket, extractor = self.bucket, self.extractor
-        schema = pa.schema([POINT, *(pa.field(name, pa.float64()) for name in columns)])
+        coordinates = [pa.field(str(number), pa.float32()) for number in range(axes.shape[1])]
+        schema = pa.schema([*coordinates, *(pa.field(name, pa.float64()) for name in columns)])
         broadcast = self.context.broadcast(axes.astype(np.float32))
 
         def write(keys: Sequence[str]) -> int:
@@ -148,11 +147,9 @@ class FeatureRows:
             def batches() -> Iterator[pa.RecordBatch]:
                 for key in keys:
                     for rows in _training_rows(key, bucket=bucket, extractor=extractor, split=split):
-                        points = rows.inputs @ broadcast.value
-                        offsets = pa.array(np.arange(0, points.size + 1, points.shape[1], dtype=np.int32))
-                        lists = pa.ListArray.from_arrays(offsets, pa.array(points.reshape(-1)))
+                        points = np.asfortranarray(rows.inputs @ broadcast.value)
                         values = [pa.array([by_label[label] for label in rows.labels]) for by_label in columns.values()]
-                        yield pa.RecordBatch.from_arrays([lists, *values], schema=schema)
+                        yield pa.RecordBatch.from_arrays([*map(pa.array, points.T), *values], schema=schema)
 
             key = f"{folder}part-{task.partitionId():05d}.parquet"
             written = Storage(bucket).write_parquet(key, batches(), schema)

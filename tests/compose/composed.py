@@ -32,6 +32,7 @@ SERVICES = (
     "airflow-scheduler",
     "airflow-dag-processor",
     "airflow-triggerer",
+    "serving",
 )
 
 

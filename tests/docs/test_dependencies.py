@@ -9,6 +9,7 @@ PAGE = ROOT / "docs" / "dependencies.md"
 INPUTS = (
     *ROOT.glob("requirements*.in"),
     ROOT / "bootstrap" / "requirements.in",
+    ROOT / "serving" / "requirements.in",
     *(ROOT / "local" / "compose" / "requirements").glob("*.in"),
 )
 

@@ -1,0 +1,58 @@
+"""Trains a classifier after a run: waits for the run that the publication starts, follows it, and fetches the model card."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE
+from local.client import classifier_results, results
+from local.client.airflow_api import AirflowApi, AirflowRefused
+from local.client.dag_runs import POLL_S, follow, wait_until_parsed
+from local.client.live_log import LiveLog
+from local.waiting import wait_until
+
+DAG = CLASSIFIER_PIPELINE.dag_id
+ASSET_EVENT_LIMIT_S = 30
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is known before the publication: the last training that one has started."""
+
+    last_run: str | None
+
+
+def prepare(api: AirflowApi) -> Training:
+    """Let the next publication start a training."""
+    wait_until_parsed(api, DAG)
+    last_run = api.newest_asset_run(DAG)
+    api.set_paused(DAG, is_paused=False)
+    return Training(last_run)
+
+
+def run(bucket: str, api: AirflowApi, training: Training, *, console: Console, log: LiveLog, out: Path) -> int:
+    """Follow the training and return 0 when it succeeded, 1 otherwise; where nothing was published, start one."""
+    try:
+        run_id = _run_of_publication(api, training) or api.trigger(DAG, {})
+        console.print(f"{DAG}: run {run_id}")
+        ended = follow(api, DAG, run_id, console=console, log=log)
+    finally:
+        # A later publication would start a training that dies with the services.
+        with suppress(httpx.HTTPError, AirflowRefused):
+            api.set_paused(DAG, is_paused=True)
+    fetched = classifier_results.fetch(bucket, run_id, into=out)
+    if ended.state != "success":
+        results.print_failure(console, ended, fetched, log)
+        return 1
+    classifier_results.print_success(console, ended, fetched)
+    return 0
+
+
+def _run_of_publication(api: AirflowApi, training: Training) -> str | None:
+    def is_started() -> bool:
+        return api.newest_asset_run(DAG) != training.last_run
+
+    return api.newest_asset_run(DAG) if wait_until(is_started, timeout_s=ASSET_EVENT_LIMIT_S, every_s=POLL_S) else None

@@ -1,0 +1,68 @@
+"""Runs the prediction service on the embedded services: `make serve`."""
+
+import json
+import os
+import subprocess
+import sys
+
+import boto3
+from botocore.exceptions import ClientError
+
+from fruits_contract import layout
+from local import REPO
+from local.console import say
+from local.stack import ports
+from local.stack.stack import Stack, kept_variables
+
+PREFERRED_PORT = 8000
+STOP_LIMIT_S = 30
+
+
+class NoClassifier(RuntimeError):
+    """There is no current classifier; the message has the command that makes one."""
+
+
+def serve(stack: Stack) -> int:
+    """Run the service in the foreground until it is interrupted, and return its exit code.
+
+    Raises
+    ------
+    NoClassifier
+        When none has been trained yet.
+    """
+    if not _has_classifier(stack):
+        raise NoClassifier(
+            "There is no classifier yet. This trains one on your photos, in a folder per variety:\n"
+            "  make run IMAGES=folder TRAIN=1"
+        )
+    port = ports.choose({"serving": PREFERRED_PORT})["serving"]
+    limits = {name: value for name, value in os.environ.items() if name.startswith("FRUITS_")}
+    environment = {**kept_variables(), **limits, **stack.env, "FRUITS_PORT": str(port)}
+    service = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, cwd=REPO)
+    url = f"http://127.0.0.1:{port}"
+    say(f"The page: {url}   the API: {url}/docs   Ctrl-C stops it\n  curl -F photo=@photo.jpg {url}/predict")
+    try:
+        return service.wait()
+    finally:
+        service.terminate()
+        try:
+            service.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            service.kill()
+
+
+def _has_classifier(stack: Stack) -> bool:
+    client = boto3.client(
+        "s3",
+        endpoint_url=stack.url("s3"),
+        region_name=stack.region,
+        aws_access_key_id=stack.aws_env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=stack.aws_env["AWS_SECRET_ACCESS_KEY"],
+    )
+    try:
+        pointer = client.get_object(Bucket=stack.bucket, Key=layout.CURRENT_MODELS)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            return False
+        raise
+    return "classifier" in json.loads(pointer)
