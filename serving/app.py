@@ -16,6 +16,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from obstore.exceptions import BaseError as StorageError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 
 from serving import problems
 from serving.answers import Answer, answer_of
@@ -144,6 +145,11 @@ def _add_routes(app: FastAPI, service: Service) -> None:
             service.metrics.latency.observe(time.perf_counter() - began)
         return Response(answer.model_dump_json(), media_type="application/json")
 
+    # Otherwise the mounted page would answer these methods, with 404.
+    @app.api_route("/predict", methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    async def predict_is_post() -> Response:
+        raise HTTPException(405, "POST a photo to /predict", {"Allow": "POST"})
+
     @app.get("/health", summary="Whether the process answers")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
@@ -151,7 +157,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     @app.get("/ready", summary="Whether there is a model, and which", responses=problems.openapi_responses(503))
     async def ready() -> Response:
         models = service.models
-        if not models.current:
+        if not models.current or not service.workers:
             raise Problem(503, "no_model", models.refusal.reason if models.refusal else NO_MODEL, retry_after_s=60)
         state: dict[str, Any] = {
             "status": "ready",

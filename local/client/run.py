@@ -93,7 +93,8 @@ def run(place: Place, request: RunRequest) -> int:
     results.print_success(console, ended, files)
     if training is None:
         return 0
-    return train.run(place.bucket, api, training, console=console, log=log, out=place.out)
+    is_published = any(task.task == "publish" and task.state == "success" for task in ended.tasks)
+    return train.run(place.bucket, api, training, is_published=is_published, console=console, log=log, out=place.out)
 
 
 def provide_photos(console: Console, bucket: str, request: RunRequest) -> None:

@@ -33,10 +33,19 @@ def prepare(api: AirflowApi) -> Training:
     return Training(last_run)
 
 
-def run(bucket: str, api: AirflowApi, training: Training, *, console: Console, log: LiveLog, out: Path) -> int:
-    """Follow the training and return 0 when it succeeded, 1 otherwise; where nothing was published, start one."""
+def run(
+    bucket: str, api: AirflowApi, training: Training, *, is_published: bool, console: Console, log: LiveLog, out: Path
+) -> int:
+    """Follow the training that the publication started, or start one where nothing was published.
+
+    Returns
+    -------
+    int
+        0 when it succeeded, 1 otherwise.
+    """
     try:
-        run_id = _run_of_publication(api, training) or api.trigger(DAG, {})
+        started = _run_of_publication(api, training) if is_published else None
+        run_id = started or api.trigger(DAG, {})
         console.print(f"{DAG}: run {run_id}")
         ended = follow(api, DAG, run_id, console=console, log=log)
     finally:

@@ -1,50 +1,25 @@
 """The trigger form as a person meets it: a real browser, from the login to the run that it started."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Response, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Response, expect
 
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, MODES
 from local import AIRFLOW_USER
 from local.client.airflow_api import AirflowRefused
 from tests.e2e.embedded_stack import DAG, Stack, arrange
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.e2e,
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason=f"no browser on the PATH: looked for {', '.join(BROWSERS)}"),
 ]
 
-# Only what the pages ask for: the browser's own requests to its maker are off.
-QUIET = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PATIENCE_MS = 60_000
 DROP = "from-the-form"
 PHOTOS_PER_VARIETY = 3
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium refuses to start as root with its sandbox; everybody else keeps it.
-        is_sandboxed = os.geteuid() != 0
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET, chromium_sandbox=is_sandboxed)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

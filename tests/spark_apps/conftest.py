@@ -20,10 +20,10 @@ from pyspark import SparkConf, SparkContext
 
 from fruits.storage import Storage
 from fruits_contract import columns, layout
-from fruits_contract.features_pipeline import FeaturesRunParams
+from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, ClassifierRunParams
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FeaturesRunParams
 from fruits_contract.manifest import Manifest
-from fruits_contract.pipeline import Stage
-from fruits_contract.pipelines import STAGES
+from fruits_contract.pipeline import RunParams, Stage
 from local.client import synthetic_photos
 from release import contents
 from release.extractor import Extractor
@@ -172,13 +172,46 @@ def run(
         put(f"{part}{LEFT_BEHIND}", b"what a task had written that was done again")
 
     folder = tmp_path_factory.mktemp("work")
-    for stage in STAGES:
+    for stage in FEATURES_PIPELINE.stages:
         submit(params, stage, environment=spark_variables, folder=folder)
     varieties = {name: sum(layout.variety_of(key) == name for key in photos) for name in (first, second, third)}
     return Run(params, s3, varieties, {key: reason for key, (_, reason) in broken.items()})
 
 
-def submit(params: FeaturesRunParams, stage: Stage, *, environment: dict[str, str], folder: Path) -> None:
+@dataclass(frozen=True)
+class TrainingRun:
+    """What the two stages of a training left behind in the bucket, after those of `run`."""
+
+    params: ClassifierRunParams
+    features: Run
+
+    def manifest(self, stage: Stage) -> Manifest:
+        return Manifest.from_json(self.features.read(layout.manifest(self.params.run, stage.name)))
+
+    @property
+    def model_id(self) -> str:
+        return self.manifest(CLASSIFIER_PIPELINE.stages[0]).digests["classifier"]
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        card: dict[str, Any] = json.loads(self.features.read(layout.classifier_card(self.model_id)))
+        return card
+
+
+@pytest.fixture(scope="session")
+def training(run: Run, spark_variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
+    """A classifier trained on the features of `run`."""
+    params = ClassifierRunParams(
+        bucket=run.params.bucket, run="c1", release=run.params.release, extractor=run.params.extractor, current=""
+    )
+    files = [file.key for file in run.manifest(FEATURIZE).files if file.key.startswith(f"{layout.FEATURES_TABLE}/")]
+    run.s3.put_object(Bucket=params.bucket, Key=layout.retained(params.run), Body=json.dumps(files).encode())
+    for stage in CLASSIFIER_PIPELINE.stages:
+        submit(params, stage, environment=spark_variables, folder=tmp_path_factory.mktemp("training"))
+    return TrainingRun(params, run)
+
+
+def submit(params: RunParams, stage: Stage, *, environment: dict[str, str], folder: Path) -> None:
     """Run one stage as EMR does, from the bucket and with the packages from the zip alone."""
     package, script = layout.package_zip(params.release), layout.stage_script(params.release, stage.name)
     settings = {
