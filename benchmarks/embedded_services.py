@@ -10,7 +10,7 @@ from pathlib import Path
 from local.client.airflow_api import AirflowApi, AirflowRefused
 from local.client.upload import CannotUpload
 from local.deploy import deploy
-from local.stack import StackError, programs, readiness, services, spark
+from local.stack import StackError, ports, programs, readiness, services, spark
 from local.stack.stack import Secrets, Stack
 from local.stack.supervision import Supervisor
 from release.contents import MissingSource
@@ -46,6 +46,11 @@ def s3_only() -> Iterator[Path]:
             yield Path(folder)
         finally:
             supervisor.stop()
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    return ports.choose({"service": 8000})["service"]
 
 
 @contextmanager

@@ -48,6 +48,6 @@ def kind_of(argv: Sequence[str]) -> str:
     if any(word in ("pyspark.daemon", "pyspark.worker") for word in argv):
         return WORKERS
     # in client mode the stage itself is a Python process below the driver's JVM
-    if any(word.endswith(("deploy.SparkSubmit", "/featurize.py")) for word in argv):
+    if any(word.endswith(("deploy.SparkSubmit", "/featurize.py", "/train_classifier.py")) for word in argv):
         return DRIVER
     return ""

@@ -1,0 +1,180 @@
+"""make bench-serving: requests a second of the prediction service, against the engine's limit, LitServe and Keras's predict."""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import numpy as np
+
+from benchmarks import command_line, commands, http_load
+from benchmarks.commands import CannotMeasure
+from benchmarks.embedded_services import BUCKET, free_port, s3_only
+from benchmarks.results import CORES, REPO, Results
+from benchmarks.rounds import Samples, alternate
+from fruits import taxonomy
+from fruits.class_moments import ClassMoments
+from fruits.classifier import Familiarity, inputs_of, model_id_of
+from fruits.colors import colors_of
+from fruits.engines import open_engine
+from fruits.labelled_rows import LabelledRows
+from fruits.linear_fits import fit_lda, whitening_axes
+from fruits.method_choice import calibrated, heads_of
+from fruits.storage import Storage
+from fruits.vision import decode
+from fruits_contract import layout
+from local.client.upload import find_photos
+from local.waiting import wait_until
+from release import extractor
+
+PEERS = REPO / ".venv-peers" / "bin" / "python"
+PHOTOS = 100
+CLIENTS = 8
+SECONDS = 10
+LIMIT_PHOTOS = 2_000
+START_LIMIT_S = 120
+RATE, SINGLE, P99 = "requests/s", "one client, median (ms)", "at half the rate, 99th percentile (ms)"
+OURS, LIMIT, LITSERVE, KERAS = "ours", "engine limit", "litserve", "keras"
+
+
+def measure(arguments: argparse.Namespace) -> Results:
+    """Load each service in turns, and the engine without a service."""
+    files, _ = find_photos(arguments.images, drop="bench")
+    photos = [files[key] for key in sorted(files)][:: max(len(files) // PHOTOS, 1)][:PHOTOS]
+    with s3_only(), TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        http_load.write_requests(photos, folder)
+        _write_models(folder, photos)
+        contenders: dict[str, Callable[[], Samples]] = {
+            LIMIT: partial(_limit, folder, photos),
+            OURS: partial(_ours, folder),
+            LITSERVE: partial(_peer, folder, [str(PEERS), "-m", "benchmarks.contenders.litserve_service"], [str(CORES)]),
+            KERAS: partial(_peer, folder, [sys.executable, "-m", "benchmarks.contenders.keras_service"], []),
+        }
+        rounds = alternate(contenders, repetitions=arguments.repetitions, skip_failed=True)
+    ratios = {
+        "of_engine_limit": rounds.ratio((OURS, RATE), (LIMIT, RATE)),
+        "p99_over_single": rounds.ratio((OURS, P99), (OURS, SINGLE)),
+    }
+    for name, peer in (("vs_litserve", LITSERVE), ("vs_keras", KERAS)):
+        if peer not in rounds.failed:
+            ratios[name] = rounds.ratio((OURS, RATE), (peer, RATE))
+    settings = {"photos": len(photos), "clients": CLIENTS, "workers": CORES, "seconds": SECONDS}
+    return Results(rounds, ratios=ratios, settings=settings)
+
+
+def _write_models(folder: Path, photos: Sequence[Path]) -> None:
+    """Train a classifier on the photos, and put it and its extractor into the folder and the bucket."""
+    network = extractor.ensure()
+    shutil.copy(network.path(), folder / "extractor.tflite")
+    shutil.copy(network.keras_path(), folder / "extractor.keras")
+    engine = open_engine("litert", network.path().read_bytes())
+    images = [decode(photo.read_bytes())[0] for photo in photos]
+    inputs = inputs_of(
+        np.concatenate([engine.features(image[None]) for image in images]), np.stack([colors_of(i) for i in images])
+    )
+    labels = [photo.parent.name for photo in photos]
+    varieties = sorted(set(labels))
+    moments = ClassMoments.of(inputs, np.array([varieties.index(label) for label in labels]), classes=len(varieties))
+    heads, _ = heads_of(varieties, taxonomy.load())
+    axes = whitening_axes(moments).astype(np.float32)
+    content = calibrated(
+        fit_lda(moments),
+        heads,
+        method="lda",
+        extractor=network.digest,
+        sure_above=0.8,
+        familiarity=Familiarity(axes, (moments.means @ axes).astype(np.float32), 100.0),
+        held_out=LabelledRows([str(photo) for photo in photos], labels, inputs),
+    ).to_bytes()
+    (folder / "classifier.npz").write_bytes(content)
+    storage, model_id = Storage(BUCKET), model_id_of(content)
+    storage.write(layout.classifier_arrays(model_id), content)
+    storage.upload(layout.extractor(network.digest), str(network.path()))
+    entry = {"model_id": model_id, "extractor": network.digest, "run": "bench", "previous": ""}
+    storage.write(layout.CURRENT_MODELS, json.dumps({"classifier": entry}))
+
+
+def _limit(folder: Path, photos: Sequence[Path]) -> Samples:
+    listing = folder / "photos.txt"
+    listing.write_text("\n".join(map(str, photos)))
+    argv = [sys.executable, "-m", "benchmarks.contenders.engine_limit", "litert", str(folder / "extractor.tflite"), str(listing)]
+    done = commands.run([*argv, str(CORES), str(LIMIT_PHOTOS)], {"PYTHONPATH": _python_path()})
+    return {RATE: done.result["images_per_s"]}
+
+
+def _ours(folder: Path) -> Samples:
+    environment = {"FRUITS_BUCKET": BUCKET, "FRUITS_WORKERS": str(CORES), "FRUITS_REQUESTS_PER_MINUTE": "0"}
+    port = free_port()
+    with _running([sys.executable, "-m", "serving"], {**environment, "FRUITS_PORT": str(port)}, folder, port=port) as url:
+        rate = http_load.requests_per_s(url, folder, clients=CLIENTS, seconds=SECONDS)
+        single, _ = http_load.latency_ms(url, folder, clients=1, rate_per_s=1000, seconds=SECONDS // 2)
+        _, p99 = http_load.latency_ms(url, folder, clients=4, rate_per_s=rate / 2, seconds=SECONDS)
+    return {RATE: rate, SINGLE: single, P99: p99}
+
+
+def _peer(folder: Path, command: Sequence[str], arguments: Sequence[str]) -> Samples:
+    port = free_port()
+    with _running([*command, str(folder), str(port), *arguments], {}, folder, port=port) as url:
+        return {RATE: http_load.requests_per_s(url, folder, clients=CLIENTS, seconds=SECONDS)}
+
+
+@contextmanager
+def _running(argv: Sequence[str], env: dict[str, str], folder: Path, *, port: int) -> Iterator[str]:
+    """Run a service for the body, which begins when it has answered a photo."""
+    url = f"http://127.0.0.1:{port}"
+    log = folder / f"{port}.log"
+    if shutil.which(argv[0]) is None:
+        raise CannotMeasure(f"{argv[0]} is missing; `make bench-serving` sets it up")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            argv,
+            env={**os.environ, **env, "PYTHONPATH": _python_path()},
+            stdout=output,
+            stderr=output,
+            cwd=folder,
+            start_new_session=True,
+        )
+    headers = {"content-type": http_load.TYPE}
+
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            body = (folder / "0").read_bytes()
+            return httpx.post(f"{url}/predict", content=body, headers=headers, timeout=30, trust_env=False).is_success
+        return False
+
+    try:
+        if (
+            not wait_until(lambda: process.poll() is not None or answers(), timeout_s=START_LIMIT_S, every_s=0.5)
+            or process.poll()
+        ):
+            raise CannotMeasure(f"{' '.join(argv[:3])} did not start:\n{log.read_text()[-2000:]}")
+        http_load.requests_per_s(url, folder, clients=CLIENTS, seconds=2)  # the first requests are slow
+        yield url
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 15)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+
+
+def _python_path() -> str:
+    return os.pathsep.join(map(str, (REPO, REPO / "plugins", REPO / "spark_apps")))
+
+
+if __name__ == "__main__":
+    sys.exit(
+        command_line.main("serving", command_line.parser("serving", __doc__, images=True, repetitions=3).parse_args(), measure)
+    )
