@@ -123,7 +123,7 @@ clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	rm -rf .venv .venv-spark4 .venv-peers .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 ##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
-.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-dag
+.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-dag
 bench-featurize: .venv-run .venv-peers ## Featurize against the notebook, Ray Data, Daft and the engine limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
 	@$(BENCH)featurize $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $${ENGINES:+--engines "$$ENGINES"} $(BENCH_OPTIONS)
 
@@ -138,6 +138,9 @@ bench-scale: .venv-run ## Time and memory from 1,000 to 50,000 photos: IMAGES=fo
 
 bench-serving: .venv-run .venv-peers ## The prediction service against the engine limit, LitServe and Keras's predict: IMAGES=folder; needs wrk and hey
 	@$(BENCH)serving $(BENCH_IMAGES) $(BENCH_OPTIONS)
+
+bench-copies: .venv-run ## What colors and copies of photos bring in accuracy, and what copies cost: IMAGES=folder
+	@$(BENCH)copies $(BENCH_IMAGES) $(BENCH_OPTIONS)
 
 bench-training: .venv-run ## Training time and memory up to 67,692 photos of 131 varieties
 	@$(BENCH)training $(BENCH_OPTIONS)

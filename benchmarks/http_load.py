@@ -52,7 +52,7 @@ def latency_ms(url: str, folder: Path, *, clients: int, rate_per_s: float, secon
     """Send requests at a fixed rate, and return the median and the 99th percentile of their milliseconds."""
     argv = ["hey", "-z", f"{seconds}s", "-c", str(clients), "-q", f"{rate_per_s / clients:.3f}"]
     output = commands.run([*argv, "-m", "POST", "-T", TYPE, "-D", str(folder / "0"), f"{url}/predict"]).stdout
-    if re.search(r"\[[345]\d\d\]", output) or "Error distribution" in output:
+    if re.search(r"\[[345]\d\d\]\s+\d+ responses", output) or "Error distribution" in output:
         raise CannotMeasure(f"{url} did not answer every request:\n{output}")
     return float(_found(r"50% in ([\d.]+) secs", output)) * 1000, float(_found(r"99% in ([\d.]+) secs", output)) * 1000
 

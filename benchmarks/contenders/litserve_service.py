@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import litserve
+from fastapi import Request
 
 from benchmarks.contenders.photo_answer import PhotoAnswer
 
@@ -20,7 +21,7 @@ class PhotoApi(litserve.LitAPI):  # type: ignore[misc]
         """Load the models, in each worker."""
         self._answers = PhotoAnswer(self._folder)
 
-    def decode_request(self, request: Any) -> bytes:
+    def decode_request(self, request: Request) -> bytes:
         """Return the bytes of the photo."""
         content: bytes = request["photo"].file.read()
         return content

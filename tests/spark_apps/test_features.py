@@ -13,6 +13,7 @@ from PIL import Image
 from pyspark import SparkContext
 
 from fruits import features
+from fruits.colors import COLOR_COUNT
 from fruits.errors import UnreadableImage
 from fruits.features import BroadcastExtractor, EngineChoice, choose_engine, features_of
 from fruits.photo_reader import AHEAD_PHOTOS
@@ -89,6 +90,7 @@ def test_rows_have_the_columns_of_the_contract() -> None:
     assert batch.schema == columns.arrow_schema(columns.FEATURES)
     (row,) = batch.to_pylist()
     assert len(row.pop("features")) == 1280
+    assert len(row.pop("colors")) == COLOR_COUNT
     assert row == {
         "path": "raw/first/Apple/7.png",
         "etag": "read-7",
