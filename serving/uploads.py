@@ -1,7 +1,7 @@
 """Reads the photo out of a request, within limits of size and time, in memory only."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -31,7 +31,7 @@ async def read_photo(request: Request, settings: Settings) -> bytes:
         raise Problem(415, "not_multipart", f"expected multipart/form-data with one file in the field {FIELD}")
     body = await _read_body(request, settings)
 
-    async def stream() -> AsyncIterator[bytes]:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     parser = _InMemoryParser(request.headers, stream(), max_files=1, max_fields=0)

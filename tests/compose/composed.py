@@ -44,6 +44,7 @@ class Composed:
         self.bucket = variables["BUCKET"]
         self.api = AirflowApi(f"http://127.0.0.1:{airflow_port}", user="admin", password=variables["AIRFLOW_PASSWORD"])
         self.s3_url = f"http://127.0.0.1:{s3_port}"
+        self.serving_url = f"http://127.0.0.1:{variables['SERVING_PORT']}"
 
     def make(self, target: str, *, expect: int = 0, **variables: str) -> str:
         """Run a target of the Makefile and return what it printed."""
@@ -112,12 +113,13 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     """The services, built and up for one module of tests, and gone with their volumes and variables afterwards."""
     before = dict(os.environ)
     with engine.running() as variables:
-        chosen = ports.choose({"airflow": 18080, "s3": 14566})
+        chosen = ports.choose({"airflow": 18080, "s3": 14566, "serving": 18000})
         variables = env.complete(REPO / ".env.example", tmp_path_factory.mktemp("compose") / ".env") | variables
         variables |= {
             "COMPOSE_PROJECT_NAME": "fruits-test",
             "AIRFLOW_PORT": str(chosen["airflow"]),
             "LOCALSTACK_PORT": str(chosen["s3"]),
+            "SERVING_PORT": str(chosen["serving"]),
         }
         services = Composed(variables, airflow_port=chosen["airflow"], s3_port=chosen["s3"])
         os.environ.update(_client(services))

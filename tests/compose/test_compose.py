@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import boto3
+import httpx
 import numpy as np
 import pytest
 from boto3.s3.transfer import TransferConfig
@@ -30,7 +31,7 @@ def first(composed: Composed, photos, tmp_path_factory) -> dict[str, str]:
     folder = arrange(tmp_path_factory.mktemp("photos"), {name: files[:FIRST] for name, files in photos.items()})
     for name, content in BROKEN.items():
         (folder / next(iter(photos)) / name).write_bytes(content)
-    printed = composed.make("compose-run", IMAGES=str(folder), DROP="first", PARAMS='{"max_reject_ratio": 0.5}')
+    printed = composed.make("compose-run", IMAGES=str(folder), DROP="first", PARAMS='{"max_reject_ratio": 0.5}', TRAIN="1")
     (run,) = (word.rsplit("/", 1)[1] for word in printed.split() if f"/dags/{DAG}/runs/" in word)
     return {"folder": str(folder), "run": run, "printed": printed}
 
@@ -61,6 +62,17 @@ def test_the_results_are_those_of_the_engine_in_this_process(composed: Composed,
     assert {len(row) for row in composed.rows(layout.PROJECTED_TABLE, "projected", drop="first")["projected"]} == {k}
 
 
+def test_the_service_answers_with_the_classifier_that_was_trained(composed: Composed, first, photos) -> None:
+    ready = f"{composed.serving_url}/ready"
+    assert wait_until(lambda: httpx.get(ready).is_success, timeout_s=60, every_s=1)
+    variety, files = next(iter(photos.items()))
+    answer = httpx.post(f"{composed.serving_url}/predict", files={"photo": files[0].read_bytes()}, timeout=30).json()
+    assert answer["variety"]["name"] == variety
+    assert httpx.get(ready).json()["classifier"] == answer["models"]["classifier"]
+    assert f"classifier         {answer['models']['classifier']}" in first["printed"]
+    assert "card.html" in first["printed"]
+
+
 def test_no_process_is_root_and_no_port_is_open_beyond_loopback(composed: Composed, first) -> None:
     for service, container in composed.containers().items():
         known = json.loads(composed.docker("inspect", container))[0]
@@ -72,7 +84,7 @@ def test_no_process_is_root_and_no_port_is_open_beyond_loopback(composed: Compos
         assert known["HostConfig"]["Privileged"] is False
         assert known["HostConfig"]["CapDrop"] == ["ALL"]
         assert known["Config"].get("Healthcheck") or service == "init"
-    assert bound_services(composed) == {"localstack", "airflow-api-server"}
+    assert bound_services(composed) == {"localstack", "airflow-api-server", "serving"}
 
 
 def bound_services(composed: Composed) -> set[str]:

@@ -186,3 +186,21 @@ def test_two_runs_that_replace_the_same_path_at_the_same_time_leave_one_row(tabl
         list(pool.map(lambda run: publish_as_the_task_does(table, runs[run], run), runs))
     assert set(etags(table)) == {"a", "b"}
     assert etags(table)["a"] in {"etag-r1", "etag-r2"}
+
+
+def test_a_table_of_an_earlier_release_gets_the_new_column(
+    bucket: Bucket, table: PublishedTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        before = {name: kind for name, kind in columns.FEATURES.items() if name != "colors"}
+        earlier.setattr(columns, "FEATURES", before)
+        earlier.setitem(columns.TABLES, layout.FEATURES_TABLE, columns.TableColumns(before, ("drop", "run")))
+        table.publish([write(bucket, "r1", ["1.jpg", "2.jpg"])], run="r1")
+    opened = table.open()
+    assert opened is not None
+    assert "colors" not in {field.name for field in opened.schema().fields}
+
+    assert table.publish([write(bucket, "r2", ["3.jpg"])], run="r2")  # appended
+    assert table.publish([write(bucket, "r3", ["1.jpg"])], run="r3")  # merged: a photo that was replaced
+    rows = {row["path"]: (row["run"], row["colors"]) for row in table.rows("path", "run", "colors").to_pylist()}
+    assert rows == {"1.jpg": ("r3", [0.25] * 4), "2.jpg": ("r1", None), "3.jpg": ("r2", [0.25] * 4)}

@@ -30,6 +30,7 @@ def test_the_drop_is_named_by_the_option_the_parameters_or_the_folder(photos: Pa
     assert parse("--images", str(photos), "--params", '{"drop": "second"}').drop == "second"
     assert parse("--images", str(photos), "--drop", "first", "--params", '{"drop": "second"}').drop == "first"
     assert parse() == options.RunRequest(options.SYNTHETIC, None, {})
+    assert parse("--train").train
 
 
 @pytest.mark.parametrize(
