@@ -123,7 +123,7 @@ clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	rm -rf .venv .venv-spark4 .venv-peers .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 ##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
-.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-dag
+.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-dag
 bench-featurize: .venv-run .venv-peers ## Featurize against the notebook, Ray Data, Daft and the engine limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
 	@$(BENCH)featurize $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $${ENGINES:+--engines "$$ENGINES"} $(BENCH_OPTIONS)
 
@@ -136,11 +136,14 @@ bench-latency: .venv-run ## Featurize with each GET delayed by 30 ms: IMAGES=fol
 bench-scale: .venv-run ## Time and memory from 1,000 to 50,000 photos: IMAGES=folder
 	@$(BENCH)scale $(BENCH_IMAGES) $(BENCH_OPTIONS)
 
-bench-serving: .venv-run .venv-peers ## The prediction service against the engine limit, LitServe and Keras's predict: IMAGES=folder; needs wrk and hey
+bench-serving: .venv-run .venv-peers ## The prediction service against the engine limit, LitServe and Keras's predict: IMAGES=folder; needs wrk
 	@$(BENCH)serving $(BENCH_IMAGES) $(BENCH_OPTIONS)
 
 bench-copies: .venv-run ## What colors and copies of photos bring in accuracy, and what copies cost: IMAGES=folder
 	@$(BENCH)copies $(BENCH_IMAGES) $(BENCH_OPTIONS)
+
+bench-wild: .venv-run ## What the classifier of a folder says to fruits from other cameras and to no fruit: IMAGES=folder
+	@$(BENCH)wild $(BENCH_IMAGES) $(BENCH_OPTIONS)
 
 bench-training: .venv-run ## Training time and memory up to 67,692 photos of 131 varieties
 	@$(BENCH)training $(BENCH_OPTIONS)

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import command_line
+from benchmarks.photo_classifier import split_of
 from benchmarks.results import CORES, Results
 from benchmarks.rounds import Samples, alternate
 from fruits.class_moments import ClassMoments
 from fruits.classifier import inputs_of
 from fruits.colors import colors_of
 from fruits.engines import FEATURE_COUNT, open_engine
-from fruits.held_out import NameCounts, Split
 from fruits.linear_fits import LinearScores, fit_lda
 from fruits.vision import decode
 from local.client.upload import find_photos
@@ -72,8 +72,7 @@ def _accuracies(photos: Sequence[Path], features: np.ndarray, colors: np.ndarray
     labels = [photo.parent.name for photo in photos]
     varieties = sorted(set(labels))
     numbers = np.array([varieties.index(label) for label in labels])
-    names = {variety: [photo.name for photo in photos if photo.parent.name == variety] for variety in varieties}
-    split = Split({variety: NameCounts.of(paths) for variety, paths in names.items()})
+    split = split_of(photos)
     is_test = np.array([split.is_held_out(photo.name, label) for photo, label in zip(photos, labels, strict=True)])
     found: dict[str, dict[str, dict[str, float]]] = {}
     for inputs_name, shown in (("features", np.zeros_like(colors)), ("with_colors", colors)):

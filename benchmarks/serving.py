@@ -14,23 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-import numpy as np
+import psutil
 
-from benchmarks import command_line, commands, http_load
+from benchmarks import command_line, commands, http_load, photo_classifier
 from benchmarks.commands import CannotMeasure
 from benchmarks.embedded_services import BUCKET, free_port, s3_only
 from benchmarks.results import CORES, REPO, Results
 from benchmarks.rounds import Samples, alternate
-from fruits import taxonomy
-from fruits.class_moments import ClassMoments
-from fruits.classifier import Familiarity, inputs_of, model_id_of
-from fruits.colors import colors_of
-from fruits.engines import open_engine
-from fruits.labelled_rows import LabelledRows
-from fruits.linear_fits import fit_lda, whitening_axes
-from fruits.method_choice import calibrated, heads_of
+from fruits.classifier import model_id_of
 from fruits.storage import Storage
-from fruits.vision import decode
 from fruits_contract import layout
 from local.client.upload import find_photos
 from local.waiting import wait_until
@@ -42,7 +34,9 @@ CLIENTS = 8
 SECONDS = 10
 LIMIT_PHOTOS = 2_000
 START_LIMIT_S = 120
-RATE, SINGLE, P99 = "requests/s", "one client, median (ms)", "at half the rate, 99th percentile (ms)"
+STOP_LIMIT_S = 30
+RATE, HALF = "requests/s", "about half the rate (requests/s)"
+SINGLE, P99 = "one client, median (ms)", "at about half the rate, 99th percentile (ms)"
 OURS, LIMIT, LITSERVE, KERAS = "ours", "engine limit", "litserve", "keras"
 
 
@@ -77,25 +71,8 @@ def _write_models(folder: Path, photos: Sequence[Path]) -> None:
     network = extractor.ensure()
     shutil.copy(network.path(), folder / "extractor.tflite")
     shutil.copy(network.keras_path(), folder / "extractor.keras")
-    engine = open_engine("litert", network.path().read_bytes())
-    images = [decode(photo.read_bytes())[0] for photo in photos]
-    inputs = inputs_of(
-        np.concatenate([engine.features(image[None]) for image in images]), np.stack([colors_of(i) for i in images])
-    )
-    labels = [photo.parent.name for photo in photos]
-    varieties = sorted(set(labels))
-    moments = ClassMoments.of(inputs, np.array([varieties.index(label) for label in labels]), classes=len(varieties))
-    heads, _ = heads_of(varieties, taxonomy.load())
-    axes = whitening_axes(moments).astype(np.float32)
-    content = calibrated(
-        fit_lda(moments),
-        heads,
-        method="lda",
-        extractor=network.digest,
-        sure_above=0.8,
-        familiarity=Familiarity(axes, (moments.means @ axes).astype(np.float32), 100.0),
-        held_out=LabelledRows([str(photo) for photo in photos], labels, inputs),
-    ).to_bytes()
+    rows = photo_classifier.read_photos(photos, network=network.path())
+    content = photo_classifier.fit(rows, rows, extractor=network.digest).to_bytes()
     (folder / "classifier.npz").write_bytes(content)
     storage, model_id = Storage(BUCKET), model_id_of(content)
     storage.write(layout.classifier_arrays(model_id), content)
@@ -116,16 +93,17 @@ def _ours(folder: Path) -> Samples:
     environment = {"FRUITS_BUCKET": BUCKET, "FRUITS_WORKERS": str(CORES), "FRUITS_REQUESTS_PER_MINUTE": "0"}
     port = free_port()
     with _running([sys.executable, "-m", "serving"], {**environment, "FRUITS_PORT": str(port)}, folder, port=port) as url:
-        rate = http_load.requests_per_s(url, folder, clients=CLIENTS, seconds=SECONDS)
-        single, _ = http_load.latency_ms(url, folder, clients=1, rate_per_s=1000, seconds=SECONDS // 2)
-        _, p99 = http_load.latency_ms(url, folder, clients=4, rate_per_s=rate / 2, seconds=SECONDS)
-    return {RATE: rate, SINGLE: single, P99: p99}
+        full = http_load.send(url, folder, clients=CLIENTS, seconds=SECONDS)
+        single = http_load.send(url, folder, clients=1, seconds=SECONDS // 2)
+        pause_ms = CLIENTS / (full.requests_per_s / 2) * 1000 - single.median_ms
+        half = http_load.send(url, folder, clients=CLIENTS, seconds=2 * SECONDS, pause_ms=pause_ms)
+    return {RATE: full.requests_per_s, SINGLE: single.median_ms, HALF: half.requests_per_s, P99: half.p99_ms}
 
 
 def _peer(folder: Path, command: Sequence[str], arguments: Sequence[str]) -> Samples:
     port = free_port()
     with _running([*command, str(folder), str(port), *arguments], {}, folder, port=port) as url:
-        return {RATE: http_load.requests_per_s(url, folder, clients=CLIENTS, seconds=SECONDS)}
+        return {RATE: http_load.send(url, folder, clients=CLIENTS, seconds=SECONDS).requests_per_s}
 
 
 @contextmanager
@@ -158,16 +136,25 @@ def _running(argv: Sequence[str], env: dict[str, str], folder: Path, *, port: in
             or process.poll()
         ):
             raise CannotMeasure(f"{' '.join(argv[:3])} did not start:\n{log.read_text()[-2000:]}")
-        http_load.requests_per_s(url, folder, clients=CLIENTS, seconds=2)  # the first requests are slow
+        http_load.send(url, folder, clients=CLIENTS, seconds=2)  # the first requests are slow
         yield url
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.wait()
+        _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a service with its children: one of LitServe's outlives it by seconds, and would share the cores of what comes next."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=STOP_LIMIT_S)
 
 
 def _python_path() -> str:

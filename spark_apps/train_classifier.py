@@ -9,19 +9,16 @@ from pyspark.sql import SparkSession
 
 from fruits import taxonomy
 from fruits.class_moments import ClassMoments
-from fruits.classifier import Familiarity, model_id_of
+from fruits.classifier import model_id_of
 from fruits.held_out import RandomSplit, Split
 from fruits.job_progress import show_progress
-from fruits.labelled_rows import LabelledRows
-from fruits.linear_fits import LinearScores, fit_lda, fit_nearest_centroid, principal_axes, whitening_axes
+from fruits.linear_fits import LinearScores, fit_familiarity, fit_lda, fit_nearest_centroid, principal_axes
 from fruits.logistic_regression import COMPONENTS, fit_logistic_regression
 from fruits.method_choice import accuracy_of, calibrated, choose_method, heads_of
 from fruits.stage_run import StageRun
 from fruits.training_jobs import FeatureRows
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import TRAIN_CLASSIFIER, ClassifierRunParams
-
-FAMILIAR_SHARE = 0.99  # of held-out photos, which are of known varieties, this share must not be called unknown
 
 
 def main(argv: list[str]) -> None:
@@ -54,7 +51,7 @@ def main(argv: list[str]) -> None:
         method=method,
         extractor=params.extractor,
         sure_above=params.sure_above,
-        familiarity=_familiarity(moments, held_out),
+        familiarity=fit_familiarity(moments, held_out.inputs),
         held_out=held_out,
     )
     content = classifier.to_bytes()
@@ -102,13 +99,6 @@ def _random_split_accuracy(features: FeatureRows, varieties: list[str], *, photo
     split = RandomSplit()
     scores = fit_lda(features.training_moments(split, varieties))
     return accuracy_of(scores, varieties, features.held_out_rows(split, photos=photos))
-
-
-def _familiarity(moments: ClassMoments, held_out: LabelledRows) -> Familiarity:
-    axes = whitening_axes(moments).astype(np.float32)
-    centers = (moments.means[moments.counts > 0] @ axes).astype(np.float32)
-    distances = Familiarity(axes, centers, 0.0).distances(held_out.inputs)
-    return Familiarity(axes, centers, float(np.quantile(distances, FAMILIAR_SHARE)))
 
 
 if __name__ == "__main__":

@@ -81,6 +81,10 @@ class Evaluation:
         accuracies = {f"{name}_accuracy": round(head.accuracy, 6) for name, head in self.heads.items()}
         return {**accuracies, "ece": round(self.heads["variety"].ece, 6)}
 
+    def classes(self, head: str) -> set[str]:
+        """Return the answers that a head can give."""
+        return {item.name for item in self.heads[head].classes}
+
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as plain data."""
         return asdict(self)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fruits.class_moments import ClassMoments
+from fruits.classifier import Familiarity
 
 SHRINKAGE = 0.1  # from 0.02 to 0.3 the held-out accuracy of Fruits-360 varieties hardly changes; conditions need 0.1 (0018)
+FAMILIAR_SHARE = 0.99  # of held-out photos, which are of known varieties; the others are called unknown
 FAMILIARITY_AXES = 64  # a fruit left out of training was recognised as unknown best with 32 to 128 (0018)
 
 
@@ -63,3 +65,11 @@ def whitening_axes(moments: ClassMoments, *, count: int = FAMILIARITY_AXES) -> n
     is_spread = values > 1e-9 * values[0]
     whitened: np.ndarray = vectors[:, is_spread] / np.sqrt(values[is_spread])
     return whitened
+
+
+def fit_familiarity(moments: ClassMoments, held_out: np.ndarray, *, axes_count: int = FAMILIARITY_AXES) -> Familiarity:
+    """Fit the distance to the nearest class mean, and its limit on held-out rows of known classes, shape (n, d)."""
+    axes = whitening_axes(moments, count=axes_count).astype(np.float32)
+    centers = (moments.means[moments.counts > 0] @ axes).astype(np.float32)
+    distances = Familiarity(axes, centers, 0.0).distances(held_out)
+    return Familiarity(axes, centers, float(np.quantile(distances, FAMILIAR_SHARE)))

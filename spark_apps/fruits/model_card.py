@@ -51,6 +51,9 @@ def findings_of(new: Evaluation, current: Evaluation | None, *, current_id: str)
     ]
     if worse:
         message = f"worse than the current classifier {current_id} on the same {new.photos:,} held-out photos: {', '.join(worse)}"
+        added = sorted(new.classes("variety") - current.classes("variety"))
+        if added:
+            message += f"; the current one does not know {', '.join(added)}"
         return (Finding("not_worse", "red", message),)
     message = f"no worse than the current classifier {current_id} on the same {new.photos:,} held-out photos"
     return (Finding("not_worse", "info", message),)

@@ -149,9 +149,9 @@ class slow_clients:
             client.close()
 
 
-def test_requests_made_from_the_description_find_no_error(service: Service) -> None:
+def test_requests_made_from_the_description_find_no_error(service: Service, tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("schemathesis"))
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
     argv = [program, "run", f"{service.url}/openapi.json", "--checks", checks, "--max-examples", "40", "--no-color"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

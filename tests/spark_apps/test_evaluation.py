@@ -1,5 +1,6 @@
 """Figures of a classifier whose answers are known, and the card that shows them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,17 @@ def test_only_a_worse_classifier_is_held_back(evaluation: Evaluation, classifier
     (finding,) = findings_of(worse, evaluation, current_id="c1")
     assert finding.severity == "red"
     assert "fruit_accuracy 0.3333 instead of 1.0000" in finding.message
+    assert "does not know" not in finding.message
+
+
+def test_a_worse_classifier_of_more_varieties_names_them(
+    evaluation: Evaluation, classifier: Classifier, rows: LabelledRows
+) -> None:
+    worse = evaluate(classifier, rows, answer_of=lambda label, head: "cherry" if head == "fruit" else label)
+    variety = evaluation.heads["variety"]
+    fewer = replace(evaluation, heads={**evaluation.heads, "variety": replace(variety, classes=variety.classes[1:])})
+    (finding,) = findings_of(worse, fewer, current_id="c1")
+    assert finding.message.endswith(f"the current one does not know {variety.classes[0].name}")
 
 
 @pytest.fixture
