@@ -4,6 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import boto3
 from botocore.exceptions import ClientError
@@ -22,8 +25,17 @@ class NoClassifier(RuntimeError):
     """There is no current classifier; the message has the command that makes one."""
 
 
-def serve(stack: Stack) -> int:
-    """Run the service in the foreground until it is interrupted, and return its exit code.
+@dataclass(frozen=True)
+class Service:
+    """The running service: its process and its address."""
+
+    process: "subprocess.Popen[bytes]"
+    url: str
+
+
+@contextmanager
+def started(stack: Stack) -> Iterator[Service]:
+    """Run the service for the body; it begins to answer within a few seconds.
 
     Raises
     ------
@@ -38,17 +50,23 @@ def serve(stack: Stack) -> int:
     port = ports.choose({"serving": PREFERRED_PORT})["serving"]
     limits = {name: value for name, value in os.environ.items() if name.startswith("FRUITS_")}
     environment = {**kept_variables(), **limits, **stack.env, "FRUITS_PORT": str(port)}
-    service = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, cwd=REPO)
-    url = f"http://127.0.0.1:{port}"
-    say(f"The page: {url}   the API: {url}/docs   Ctrl-C stops it\n  curl -F photo=@photo.jpg {url}/predict")
+    process = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, cwd=REPO)
     try:
-        return service.wait()
+        yield Service(process, f"http://127.0.0.1:{port}")
     finally:
-        service.terminate()
+        process.terminate()
         try:
-            service.wait(STOP_LIMIT_S)
+            process.wait(STOP_LIMIT_S)
         except subprocess.TimeoutExpired:
-            service.kill()
+            process.kill()
+
+
+def serve(stack: Stack) -> int:
+    """Run the service in the foreground until it is interrupted, and return its exit code; raises as `started`."""
+    with started(stack) as service:
+        url = service.url
+        say(f"The page: {url}   the API: {url}/docs   Ctrl-C stops it\n  curl -F photo=@photo.jpg {url}/predict")
+        return service.process.wait()
 
 
 def _has_classifier(stack: Stack) -> bool:
