@@ -1,4 +1,4 @@
-"""The command line of the embedded services: up, down, status, env, run, serve."""
+"""The command line of the embedded services: up, down, status, env, run, serve, notebook."""
 
 import argparse
 import os
@@ -110,6 +110,13 @@ def _serve(arguments: argparse.Namespace, stack: Stack) -> int:
     return FAILED
 
 
+def _notebook(arguments: argparse.Namespace, stack: Stack) -> int:
+    from local.notebook import notebook
+
+    with services.session(stack) as running:
+        return notebook(running)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local",
@@ -130,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     add("status", _status, "show each service with its process, address and log; exit code 1 unless all run")
     add("env", _env, 'print the variables for your own tools, for eval "$(...)"')
     add("serve", _serve, "answer which fruit is on a photo with the current classifier, until Ctrl-C")
+    add("notebook", _notebook, "open notebooks/explore.ipynb in JupyterLab, until Ctrl-C")
     run = add("run", _run, "featurize photos, with the services up for as long as it takes")
     options.add_to(run)
     return parser

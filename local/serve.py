@@ -2,20 +2,18 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import boto3
 from botocore.exceptions import ClientError
 
 from fruits_contract import layout
-from local import REPO
+from local import foreground
 from local.console import say
 from local.stack import ports
 from local.stack.stack import Stack, kept_variables
 
 PREFERRED_PORT = 8000
-STOP_LIMIT_S = 30
 
 
 class NoClassifier(RuntimeError):
@@ -38,17 +36,9 @@ def serve(stack: Stack) -> int:
     port = ports.choose({"serving": PREFERRED_PORT})["serving"]
     limits = {name: value for name, value in os.environ.items() if name.startswith("FRUITS_")}
     environment = {**kept_variables(), **limits, **stack.env, "FRUITS_PORT": str(port)}
-    service = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, cwd=REPO)
     url = f"http://127.0.0.1:{port}"
     say(f"The page: {url}   the API: {url}/docs   Ctrl-C stops it\n  curl -F photo=@photo.jpg {url}/predict")
-    try:
-        return service.wait()
-    finally:
-        service.terminate()
-        try:
-            service.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            service.kill()
+    return foreground.run([sys.executable, "-m", "serving"], env=environment)
 
 
 def _has_classifier(stack: Stack) -> bool:
