@@ -13,13 +13,16 @@ SET_UP = mkdir -p .fruits && flock -o .fruits/set-up.lock $(MAKE) --no-print-dir
 COMPILE = "$$uv" pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 ##@ Run it on this machine
-.PHONY: help run .images serve notebook up down status env model
+.PHONY: help run .images photos serve notebook up down status env model
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { gsub(/[$$][$$]/, "$$", $$2); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .images .venv-run ## Featurize photos: IMAGES=folder (or DROP=name alone: as in the bucket) PARAMS='{"mode": "fit"}' SPARK=yarn TRAIN=1 (a classifier as well), all optional
 	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"} $${TRAIN:+--train}
+
+photos: .venv-run ## Write 600 synthetic photos, to try a drop without photos of your own: IMAGES=folder
+	@$(PYTHON) -m local photos $${IMAGES:+"$$IMAGES"}
 
 serve: .venv-run ## Answer which fruit is on a photo, as a page and an API, with the classifier of TRAIN=1
 	@$(PYTHON) -m local serve
