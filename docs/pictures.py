@@ -68,8 +68,8 @@ def main() -> int:
             _save("dag", _finished_run(context, run_id))
             fetched = results.fetch(running.bucket, run_id, into=Path(scratch) / "out")
             _save("report", _report(browser, fetched.files[layout.report_page(layout.run_name(run_id))]))
-            with serve.started(running) as service:
-                _save("phone", _phone(browser, service.url, photo=sorted(images.rglob("*.jpg"))[0]))
+            with serve.started(running) as (_, url):
+                _save("phone", _phone(browser, url, photo=sorted(images.rglob("*.jpg"))[0]))
     return 0
 
 

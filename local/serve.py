@@ -6,36 +6,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import boto3
 from botocore.exceptions import ClientError
 
 from fruits_contract import layout
-from local import REPO
+from local import foreground
 from local.console import say
 from local.stack import ports
 from local.stack.stack import Stack, kept_variables
 
 PREFERRED_PORT = 8000
-STOP_LIMIT_S = 30
 
 
 class NoClassifier(RuntimeError):
     """There is no current classifier; the message has the command that makes one."""
 
 
-@dataclass(frozen=True)
-class Service:
-    """The running service: its process and its address."""
-
-    process: "subprocess.Popen[bytes]"
-    url: str
-
-
 @contextmanager
-def started(stack: Stack) -> Iterator[Service]:
-    """Run the service for the body; it begins to answer within a few seconds.
+def started(stack: Stack) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Run the service for the body, with its process and its address; it begins to answer within a few seconds.
 
     Raises
     ------
@@ -50,23 +40,15 @@ def started(stack: Stack) -> Iterator[Service]:
     port = ports.choose({"serving": PREFERRED_PORT})["serving"]
     limits = {name: value for name, value in os.environ.items() if name.startswith("FRUITS_")}
     environment = {**kept_variables(), **limits, **stack.env, "FRUITS_PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, cwd=REPO)
-    try:
-        yield Service(process, f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    with foreground.started([sys.executable, "-m", "serving"], env=environment) as process:
+        yield process, f"http://127.0.0.1:{port}"
 
 
 def serve(stack: Stack) -> int:
     """Run the service in the foreground until it is interrupted, and return its exit code; raises as `started`."""
-    with started(stack) as service:
-        url = service.url
+    with started(stack) as (process, url):
         say(f"The page: {url}   the API: {url}/docs   Ctrl-C stops it\n  curl -F photo=@photo.jpg {url}/predict")
-        return service.process.wait()
+        return process.wait()
 
 
 def _has_classifier(stack: Stack) -> bool:
