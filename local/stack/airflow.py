@@ -7,7 +7,7 @@ from importlib.metadata import version
 from urllib.parse import quote
 
 from local import AIRFLOW_USER, REPO
-from local.console import say
+from local.console import say, working
 from local.stack import StackError
 from local.stack.stack import Stack
 
@@ -61,6 +61,8 @@ def settings(stack: Stack) -> dict[str, str]:
         # as many processes as a laptop can run
         "API__WORKERS": 1,
         "CORE__PARALLELISM": 4,
+        # it would log every poll, once a second; fruits_airflow.emr.triggers logs how far the task is
+        "LOGGING__NAMESPACE_LEVELS": "airflow.providers.amazon.aws.utils.waiter_with_logging=WARNING",
         # the API server may be slow while Spark uses all cores
         "WORKERS__EXECUTION_API_TIMEOUT": 60,
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,
@@ -106,7 +108,7 @@ def prepare(stack: Stack) -> None:
         return
     say("Airflow    preparing its database (once, about 15 s) ...")
     log = stack.logs / "airflow-migrate.log"
-    with log.open("w") as output:
+    with working("Preparing Airflow's database"), log.open("w") as output:
         done = subprocess.run(
             [sys.executable, "-m", "airflow", "db", "migrate"],
             env={**stack.services_env, **settings(stack)},
