@@ -1,8 +1,10 @@
 """How a run is shown while it runs: one screen on a terminal, a line per change everywhere else."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,7 +17,8 @@ from local.client.airflow_api import RUNNING, DagRun
 from local.client.live_log import LogTail
 
 TAIL_LINES = 8
-QUIET_S = 2.5  # with a poll of a second and its requests, no two lines are more than 5 s apart
+QUIET_S = 3.0
+REMIND_S = 1.0
 _SYMBOLS = {
     "success": ("✓", "green"),
     "failed": ("✗", "red"),
@@ -34,20 +37,39 @@ class Screen:
     def __init__(self, console: Console, live: Live | None = None) -> None:
         self._console = console
         self._live = live
+        self._lock = threading.Lock()
         self._printed_at = time.monotonic()
         self._known: dict[str, str] = {}
+        self._shown: tuple[DagRun, LogTail, float] | None = None
 
     def show(self, run: DagRun, log: LogTail) -> None:
         """Show the run in its present state."""
         if self._live:
             self._live.update(render(run, log), refresh=True)
             return
+        with self._lock:
+            self._shown = (run, log, time.monotonic())
+            self._print_changes(run)
+        self.remind()
+
+    def remind(self) -> None:
+        """Print a line if none has been printed for a while; callable from another thread, while Airflow does not answer."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._printed_at < QUIET_S:
+                return
+            if self._shown is None:
+                self._console.print("waiting for Airflow")
+                self._printed_at = now
+            else:
+                run, log, shown_at = self._shown
+                self._print_progress(replace(run, seconds=run.seconds + now - shown_at), log)
+
+    def _print_changes(self, run: DagRun) -> None:
         for task in run.tasks:
             if task.state != self._known.get(task.task, "waiting"):
                 self._known[task.task] = task.state
                 self._print(run, task.task, task.state, f"{task.seconds:.1f} s")
-        if time.monotonic() - self._printed_at >= QUIET_S:
-            self._print_progress(run, log)
 
     def _print_progress(self, run: DagRun, log: LogTail) -> None:
         running = [task for task in run.tasks if task.state in RUNNING]
@@ -69,8 +91,21 @@ def open_screen(console: Console) -> Iterator[Screen]:
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
             yield Screen(console, live)
-    else:
-        yield Screen(console)
+        return
+    screen = Screen(console)
+    is_over = threading.Event()
+
+    def remind() -> None:
+        while not is_over.wait(REMIND_S):
+            screen.remind()
+
+    reminder = threading.Thread(target=remind, daemon=True)
+    reminder.start()
+    try:
+        yield screen
+    finally:
+        is_over.set()
+        reminder.join()
 
 
 def render(run: DagRun, log: LogTail) -> RenderableType:

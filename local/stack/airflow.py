@@ -61,8 +61,6 @@ def settings(stack: Stack) -> dict[str, str]:
         # as many processes as a laptop can run
         "API__WORKERS": 1,
         "CORE__PARALLELISM": 4,
-        # it would log every poll, once a second; fruits_airflow.emr.triggers logs how far the task is
-        "LOGGING__NAMESPACE_LEVELS": "airflow.providers.amazon.aws.utils.waiter_with_logging=WARNING",
         # the API server may be slow while Spark uses all cores
         "WORKERS__EXECUTION_API_TIMEOUT": 60,
         "DAG_PROCESSOR__PARSING_PROCESSES": 1,

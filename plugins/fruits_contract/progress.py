@@ -17,6 +17,8 @@ class Progress:
         In `unit`s; `total` is 0 where it is unknown.
     seconds
         Since the stage began with it.
+    per_second
+        In `unit`s, since the first were done: what is loaded before does not count. 0 while it is unknown.
     """
 
     what: str
@@ -24,19 +26,17 @@ class Progress:
     total: int = 0
     unit: str = "tasks"
     seconds: float = 0.0
+    per_second: float = 0.0
 
     def summary(self) -> str:
         """Return the progress in one line for a log, with speed and time left once something is done."""
         if not self.total:
             return f"{self.what}, {_duration(self.seconds)}"
         line = f"{self.what}: {self.done:,} of {self.total:,} {self.unit} in {_duration(self.seconds)}"
-        if not self.done or not self.seconds:
-            return line
-        per_second = self.done / self.seconds
-        if per_second >= 1:
-            line += f", {per_second:,.0f} {self.unit}/s"
-        if self.done < self.total:
-            line += f", about {_duration((self.total - self.done) / per_second)} left"
+        if self.per_second >= 1:
+            line += f", {self.per_second:,.0f} {self.unit}/s"
+        if self.per_second and self.done < self.total:
+            line += f", about {_duration((self.total - self.done) / self.per_second)} left"
         return line
 
     def to_json(self) -> str:

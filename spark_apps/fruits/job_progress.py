@@ -39,12 +39,14 @@ def show_progress(run: StageRun[Any], *, what: str, unit: str = "tasks", count: 
     count = count or (lambda: count_tasks(run.context))
     began = time.monotonic()
     printed_at = began
+    speed = Speed()
 
     def report() -> None:
         nonlocal printed_at
         done, total = count()
         now = time.monotonic()
-        progress = Progress(what=what, done=done, total=total, unit=unit, seconds=round(now - began, 1))
+        per_second = speed.at(now, done)
+        progress = Progress(what=what, done=done, total=total, unit=unit, seconds=round(now - began, 1), per_second=per_second)
         if now - printed_at >= PRINT_EVERY_S:
             print(f"{run.stage.name}: {progress.summary()}", file=sys.stderr, flush=True)
             printed_at = now
@@ -63,6 +65,23 @@ def show_photos(run: StageRun[Any], *, what: str, total: int) -> Iterator[str]:
     with show_progress(run, what=what, unit="photos", count=lambda: (counts.total(), total)):
         yield folder
     run.storage.delete_folder(folder)
+
+
+class Speed:
+    """The speed since the first items were done."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def at(self, now: float, done: int) -> float:
+        """Return items per second at the time `now`, 0 while it is unknown; `done` falls where another Spark job begins."""
+        if not done or (self._first and done < self._first[1]):
+            self._first = None
+        elif self._first is None:
+            self._first = (now, done)
+        elif now > self._first[0]:
+            return round((done - self._first[1]) / (now - self._first[0]), 3)
+        return 0.0
 
 
 def count_tasks(context: SparkContext) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import pytest
 from pyspark import SparkContext
 
 from fruits import job_progress
-from fruits.job_progress import show_photos, show_progress
+from fruits.job_progress import Speed, show_photos, show_progress
 from fruits.stage_run import StageRun
 from fruits.storage import Storage
 from fruits.task_counts import count_items
@@ -80,6 +80,13 @@ def test_tasks_are_reported_while_the_job_runs(run: StageRun[Any], context: Spar
     with show_progress(run, what="reading features"):
         seen = context.parallelize([0, 1], 2).map(lambda number: is_seen() if number else None).collect()[1]
     assert (seen.what, seen.unit) == ("reading features", "tasks")
+
+
+def test_the_speed_counts_from_the_first_items_on() -> None:
+    speed = Speed()
+    assert [speed.at(now, done) for now, done in ((0, 0), (10, 0), (12, 100))] == [0, 0, 0]
+    assert speed.at(14, 500) == 200
+    assert [speed.at(now, done) for now, done in ((16, 0), (18, 3), (20, 5))] == [0, 0, 1]
 
 
 def test_the_log_of_the_step_has_it_too(

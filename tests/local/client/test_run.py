@@ -2,6 +2,7 @@
 
 import io
 import os
+import time
 from pathlib import Path
 from typing import cast
 
@@ -14,16 +15,17 @@ from rich.console import Console
 from fruits_contract import layout
 from fruits_contract.manifest import Finding, Manifest
 from fruits_contract.progress import Progress
-from local.client import results
+from local.client import results, screen
 from local.client.airflow_api import AirflowApi, DagRun, TaskRun
 from local.client.live_log import LiveLog, LogTail
 from local.client.options import SYNTHETIC, RunRequest, drop_name
 from local.client.run import provide_photos
-from local.client.screen import Screen, render
+from local.client.screen import Screen, open_screen, render
 from local.client.upload import CannotUpload, list_drop
+from local.waiting import wait_until
 
 RUN_ID = "manual__2026-11-22T10:00:00+00:00"
-FEATURIZING = Progress(what="featurizing", done=1200, total=4320, unit="photos", seconds=6)
+FEATURIZING = Progress(what="featurizing", done=1200, total=4320, unit="photos", seconds=6, per_second=200)
 
 
 def _run(**states: str) -> DagRun:
@@ -84,6 +86,28 @@ def test_pipe_gets_one_line_per_change() -> None:
     for state in ("waiting", "running", "running", "success"):
         screen.show(_run(featurize=state), LogTail(""))
     assert [line.split()[3] for line in out.getvalue().splitlines()] == ["running", "success"]
+
+
+def test_pipe_gets_lines_while_airflow_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    out = io.StringIO()
+    shown = Screen(Console(file=out, width=200))
+    shown.show(_run(featurize="deferred"), LogTail("", (), FEATURIZING))
+    shown.remind()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 60)
+    shown.remind()
+    shown.remind()
+    _, reminder = out.getvalue().splitlines()
+    assert reminder.split(maxsplit=2)[0] == "70"
+    assert reminder.endswith(FEATURIZING.summary())
+
+
+def test_lines_are_printed_although_nothing_was_shown_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "QUIET_S", 0)
+    monkeypatch.setattr(screen, "REMIND_S", 0.01)
+    out = io.StringIO()
+    with open_screen(Console(file=out, width=200)):
+        assert wait_until(lambda: "waiting for Airflow" in out.getvalue(), timeout_s=20, every_s=0.01)
 
 
 def test_terminal_shows_tasks_bar_and_log() -> None:
