@@ -25,7 +25,7 @@ from fruits_contract.progress import Progress
             Progress(what="projecting", done=2, total=4, seconds=18, per_second=0.1),
             "projecting: 2 of 4 tasks in 18 s, about 20 s left",
         ),
-        (Progress(what="projecting", done=4, total=4, seconds=40), "projecting: 4 of 4 tasks in 40 s"),
+        (Progress(what="projecting", done=4, total=4, seconds=40, per_second=0.1), "projecting: 4 of 4 tasks in 40 s"),
     ],
 )
 def test_the_line(progress: Progress, line: str) -> None:
