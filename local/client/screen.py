@@ -1,4 +1,4 @@
-"""How a run is shown while it runs: one screen on a terminal, a line per change everywhere else."""
+"""How a run is shown while it runs: one screen on a terminal, lines everywhere else."""
 
 import threading
 import time
@@ -17,8 +17,8 @@ from local.client.airflow_api import RUNNING, DagRun
 from local.client.live_log import LogTail
 
 TAIL_LINES = 8
-QUIET_S = 3.0
-REMIND_S = 1.0
+QUIET_S = 3.0  # without a terminal, a line follows after so many seconds
+REMIND_S = 1.0  # how often that is checked
 _SYMBOLS = {
     "success": ("✓", "green"),
     "failed": ("✗", "red"),
