@@ -173,6 +173,16 @@ def manifest(run: str, stage: str) -> str:
     return f"runs/{run}/{stage}.json"
 
 
+def progress(run: str, stage: str) -> str:
+    """Return the key of how far a stage is (`Progress`); the last one stays, also that of a stage that failed."""
+    return f"runs/{run}/{stage}.progress.json"
+
+
+def task_counts(run: str, stage: str) -> str:
+    """Return the folder where each Spark task of a stage counts its photos, ending with '/'; deleted after the stage."""
+    return f"runs/{run}/{stage}.counts/"
+
+
 def report_page(run: str) -> str:
     """Return the key of the HTML report."""
     return f"runs/{run}/report/index.html"
