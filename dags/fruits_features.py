@@ -48,7 +48,7 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') or '' }}"
     # A last resort, longer than all limits of the tasks together: at this one Airflow skips even the teardown, and the
     # cluster is terminated by its own idle limit only. A stage that hangs is ended by `stage_limit_s` (settings).
     dagrun_timeout=timedelta(days=3),
-    params={spec.name: Param(spec.default, description=spec.description, **spec.schema) for spec in FEATURES_PIPELINE.trigger},
+    params={spec.name: Param(spec.default, **spec.form_field()) for spec in FEATURES_PIPELINE.trigger},
     default_args={"owner": "fruits"},
     tags=["fruits", "features"],
 )
