@@ -8,6 +8,8 @@ happened, and makes the new classifier the current one, unless it is worse than 
 
 **Params**: `sure_above`, `promotion`, `release`; the trigger form explains each.
 
+**Results**: "Fruit runs" in the navigation lists the classifiers; the task `evaluate_classifier` links to its model card.
+
 **Reads**: `tables/features/`, `code/<release>/`, `models/`.
 
 **Writes**: `runs/<run>/`, `models/classifier/`, `models/current.json`, `logs/`.

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/pictures: the trigger form, a finished run, its report; from one real run in a real browser.
+"""Takes the pictures of docs/pictures: the trigger form, a finished run, its report, the page of all runs; in a real browser.
 
 Run as `make pictures`; IMAGES names a folder of photos, without it synthetic ones are used. The run has services and a state
 folder of its own.
@@ -45,7 +45,7 @@ tr > :is(:nth-child(1), :nth-child(3), :nth-child(6), :nth-child(9)) { display: 
 
 
 def main() -> int:
-    """Make a run and take the three pictures; 1 when the run fails."""
+    """Make a run and take the four pictures; 1 when the run fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder with one folder of photos per variety")
     parser.add_argument("--drop", default=DROP, metavar="NAME", help="name that the pictures show (default: %(default)s)")
@@ -63,6 +63,7 @@ def main() -> int:
             _save("trigger_form", _trigger_form(context, drop=arguments.drop))
             run_id = _manual_run(context)
             _save("dag", _finished_run(context, run_id))
+            _save("runs", _all_runs(context))
             fetched = results.fetch(running.bucket, run_id, into=Path(scratch) / "out")
             _save("report", _report(browser, fetched.files[layout.report_page(layout.run_name(run_id))]))
     return 0
@@ -129,6 +130,14 @@ def _finished_run(context: BrowserContext, run_id: str) -> bytes:
     page.get_by_role("button", name="Show Graph").click()
     _lay_out_downwards(page)
     expect(page.get_by_role("heading", name=re.compile("[0-9]+ Task Instances"))).to_be_visible()
+    return page.screenshot(animations="disabled")
+
+
+def _all_runs(context: BrowserContext) -> bytes:
+    page = context.new_page()
+    page.set_viewport_size({"width": 1400, "height": 500})
+    page.goto("/plugin/fruits")
+    expect(page.frame_locator("iframe").get_by_role("link", name="report")).to_be_visible()
     return page.screenshot(animations="disabled")
 
 
