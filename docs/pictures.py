@@ -1,4 +1,5 @@
-"""Takes the pictures of docs/pictures in a real browser, from one real run: the form, the run, its report, the phone page.
+"""Takes the pictures of docs/pictures in a real browser, from one real run: the form, the run, its report, the page of
+all runs, the phone's page.
 
 Run as `make pictures`; IMAGES names a folder of photos, without it synthetic ones are used. The run has services and a state
 folder of its own.
@@ -66,6 +67,7 @@ def main() -> int:
             _save("trigger_form", _trigger_form(context, drop=arguments.drop))
             run_id = _manual_run(context)
             _save("dag", _finished_run(context, run_id))
+            _save("runs", _all_runs(context))
             fetched = results.fetch(running.bucket, run_id, into=Path(scratch) / "out")
             _save("report", _report(browser, fetched.files[layout.report_page(layout.run_name(run_id))]))
             with serve.started(running) as (_, url):
@@ -134,6 +136,14 @@ def _finished_run(context: BrowserContext, run_id: str) -> bytes:
     page.get_by_role("button", name="Show Graph").click()
     _lay_out_downwards(page)
     expect(page.get_by_role("heading", name=re.compile("[0-9]+ Task Instances"))).to_be_visible()
+    return page.screenshot(animations="disabled")
+
+
+def _all_runs(context: BrowserContext) -> bytes:
+    page = context.new_page()
+    page.set_viewport_size({"width": 1400, "height": 500})
+    page.goto("/plugin/fruits")
+    expect(page.frame_locator("iframe").get_by_role("link", name="report")).to_be_visible()
     return page.screenshot(animations="disabled")
 
 
