@@ -1,5 +1,6 @@
-"""Takes the pictures of docs/pictures in a real browser, from one real run: the form, the run, its report, the page of
-all runs, the phone's page.
+"""Takes the pictures of docs/pictures in a real browser, from one real run.
+
+They show the trigger form, the run, its report, the page of all runs and the page on a phone.
 
 Run as `make pictures`; IMAGES names a folder of photos, without it synthetic ones are used. The run has services and a state
 folder of its own.
