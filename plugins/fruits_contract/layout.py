@@ -153,6 +153,11 @@ def run_params(run: str) -> str:
     return f"runs/{run}/params.json"
 
 
+def plan_summary(run: str) -> str:
+    """Return the key of what the plan expects of the run, for its report (`PlanSummary`)."""
+    return f"runs/{run}/plan.json"
+
+
 def batch(run: str) -> str:
     """Return the key of the list of photos to featurize."""
     return f"runs/{run}/batch.parquet"
