@@ -22,9 +22,9 @@ from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE, FeaturesRunParams
 from fruits_contract.plan_summary import PlanSummary
 
-# The page holds the photos of the map, a thumbnail of about 600 bytes each, and 1.3 MB of Bokeh: below 5 MB in all.
-MAP_PHOTOS = 2000
-MAX_THUMBNAIL_BYTES = 1_800_000  # a third more in base64
+# The page holds the photos of the map, a thumbnail of about 500 bytes each, and 1.3 MB of Bokeh: below 5 MB in all.
+MAP_PHOTOS = 2500
+MAX_THUMBNAIL_BYTES = 2_000_000  # a third more in base64
 SAMPLE = 8192  # photos to fit the clusters on, those of the map among them
 REJECTS_SHOWN = 200
 

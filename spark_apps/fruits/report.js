@@ -110,6 +110,7 @@
   });
   document.getElementById("search").addEventListener("input", (event) => highlight(event.target.value));
   for (const radio of document.querySelectorAll("[name=map]")) radio.addEventListener("change", () => show(radio.value));
+  for (const picture of document.querySelectorAll("img[data-photo]")) picture.src = thumbnails[picture.dataset.photo];
   if (paths.length) choose(order[0]);
   document.documentElement.dataset.ready = "true";
 })();

@@ -85,7 +85,7 @@ def figures_of(inputs: ReportInputs) -> dict[str, Any]:
             "normalized_mutual_information": inputs.clusters.normalized_mutual_information,
             "purity": inputs.clusters.purity,
             "counts": inputs.clusters.counts.tolist(),
-            "mixed": mixed_clusters(inputs.clusters),
+            "mixed": [[list(member) for member in members] for members in mixed_clusters(inputs.clusters)],
         },
         "map": inputs.photo_map.to_data(),
     }

@@ -75,7 +75,9 @@ def photo_map(photos: PhotoMap) -> dict[str, Any]:
         "size": [size] * len(photos.labels),
         "thumbnail": [data_uri(photos.thumbnails.get(path)) for path in photos.paths],
     }
-    plot = _figure("map", MAP_HEIGHT_PX, x_axis_label="component 1", y_axis_label="component 2")
+    # Without a photo, Bokeh has no range to show and warns.
+    empty = {} if photos.labels else {"x_range": Range1d(start=0, end=1), "y_range": Range1d(start=0, end=1)}
+    plot = _figure("map", MAP_HEIGHT_PX, **empty, x_axis_label="component 1", y_axis_label="component 2")
     points = plot.scatter(
         "x",
         "y",

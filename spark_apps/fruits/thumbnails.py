@@ -16,7 +16,7 @@ from fruits.photo_reader import read_photo
 from fruits.storage import Storage
 from fruits.vision import decode
 
-SIZE_PX = 40
+SIZE_PX = 48
 QUALITY = 60
 READERS = 8  # photos of a task in memory at a time
 
