@@ -6,7 +6,7 @@ import pytest
 from benchmarks.performance_page import PAGE, TEMPLATE, page, read_kept
 from tests.benchmarks.test_results import CONTENT
 
-BENCHMARKS = ("featurize", "pca", "latency", "scale", "dag")
+BENCHMARKS = (*("featurize", "pca", "latency", "scale", "serving", "training", "copies", "wild", "report", "embedding", "dag"),)
 
 
 def test_the_page_is_fresh():
