@@ -114,6 +114,8 @@ def test_a_search_highlights_the_variety(open_page: Any, report: MadeReport) -> 
     alphas = page.evaluate(COLUMN, "alpha")
     assert [alpha > 0.5 for alpha in alphas] == [label == "Apricot" for label in report.photos.labels]
     expect(page.locator("#varieties tbody tr:visible")).to_have_count(1)
+    page.locator("#search").fill("first")  # in all paths, and in no name
+    expect(page.locator("#found")).to_have_text("0 photos of 0 varieties highlighted")
     page.locator("#search").fill("")
     expect(page.locator("#found")).to_be_empty()
     assert min(page.evaluate(COLUMN, "alpha")) > 0.5
