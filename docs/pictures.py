@@ -168,9 +168,11 @@ def _lay_out_downwards(page: Page) -> None:
 
 
 def _report(browser: Browser, file: Path) -> bytes:
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page = browser.new_page(viewport={"width": 1150, "height": 1700})
     page.goto(file.as_uri())
-    return page.screenshot(full_page=True)
+    page.locator("html[data-ready]").wait_for()
+    page.get_by_label("t-SNE").check()
+    return page.screenshot(animations="disabled")
 
 
 def _phone(browser: Browser, url: str, *, photo: Path) -> bytes:

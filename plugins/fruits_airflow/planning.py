@@ -20,6 +20,7 @@ from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, FeaturesRunParams
+from fruits_contract.plan_summary import PlanSummary
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ ROW_GROUP_ROWS = 8192  # of the list of photos: a task reads only the row groups
 def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, requested: dict[str, Any]) -> Plan:
     """List the drop once, subtract the photos that are known, and decide.
 
-    Writes `runs/<run>/{params.json,batch.parquet,retained.json}`.
+    Writes `runs/<run>/{params.json,plan.json,batch.parquet,retained.json}`.
 
     Parameters
     ----------
@@ -83,10 +84,19 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         max_reject_ratio=wanted["max_reject_ratio"],
         engine=wanted["engine"],
     )
+    _write_inputs(bucket, params, batch=batch, retained=retained, dag_run_id=dag_run_id)
     work = Work(photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=params.engine)
-    cluster = _cluster_size(settings, work)
-    origin = {"dag_run_id": dag_run_id, "expected_usd": round(cluster.usd(work, spot=True) + work.s3_usd, 4)}
-    _write_inputs(bucket, params, batch=batch, retained=retained, origin=origin)
+    cluster = _choose_cluster(settings, work)
+    summary = PlanSummary(
+        instance=cluster.core.name,
+        nodes=cluster.nodes,
+        expected_seconds=cluster.seconds(work),
+        spot_usd=cluster.usd(work, spot=True),
+        on_demand_usd=cluster.usd(work, spot=False),
+        s3_usd=work.s3_usd,
+        previous_run=PublishedTable(bucket, layout.PROJECTED_TABLE).newest_run(),
+    )
+    bucket.write(layout.plan_summary(run), summary.to_json().encode())
     return Plan(
         pipeline=FEATURES_PIPELINE,
         params=params,
@@ -97,18 +107,18 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
 
 
 def _write_inputs(
-    bucket: Bucket, params: FeaturesRunParams, *, batch: list[dict[str, Any]], retained: list[str], origin: dict[str, Any]
+    bucket: Bucket, params: FeaturesRunParams, *, batch: list[dict[str, Any]], retained: list[str], dag_run_id: str
 ) -> None:
     table = pa.Table.from_pylist(batch, schema=columns.arrow_schema(columns.BATCH))
     content = io.BytesIO()
     pq.write_table(table, content, row_group_size=ROW_GROUP_ROWS)
     bucket.write(layout.batch(params.run), content.getvalue())
     bucket.write(layout.retained(params.run), json.dumps(retained).encode())
-    described = json.dumps({**origin, **asdict(params)}, indent=1) + "\n"
+    described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
     bucket.write(layout.run_params(params.run), described.encode())
 
 
-def _cluster_size(settings: Settings, work: Work) -> ClusterSize:
+def _choose_cluster(settings: Settings, work: Work) -> ClusterSize:
     """Return the cheapest cluster that meets the deadline, and log what it is expected to cost."""
     cluster = cheapest(work, deadline_s=settings.deadline_s, max_nodes=settings.max_core_nodes)
     log.info("Cluster: %s x %s, expected to take %.0f minutes", cluster.nodes, cluster.core.name, cluster.seconds(work) / 60)

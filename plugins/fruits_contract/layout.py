@@ -154,6 +154,11 @@ def run_params(run: str) -> str:
     return f"{RUNS}{run}/params.json"
 
 
+def plan_summary(run: str) -> str:
+    """Return the key of what the plan expects of the run, for its report (`PlanSummary`)."""
+    return f"runs/{run}/plan.json"
+
+
 def batch(run: str) -> str:
     """Return the key of the list of photos to featurize."""
     return f"{RUNS}{run}/batch.parquet"

@@ -52,16 +52,17 @@ class FeaturesRun:
 def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesRun]:
     """Return all runs, the newest first: those of the bucket, and those of which only Airflow knows.
 
-    Reads two small objects per run.
+    Reads three small objects per run.
     """
     table = open_table(bucket, layout.FEATURES_TABLE)
     with ThreadPoolExecutor(READERS) as readers:
         names = bucket.folders(layout.RUNS)
         all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
+        plans = readers.map(lambda run: read_json(bucket, layout.plan_summary(run)), names)
         reports = readers.map(lambda run: read_json(bucket, layout.report_data(run)), names)
         in_bucket = {
-            run: _described(run, params, report, airflow=known.get(run), is_committed=has_run(table, run))
-            for run, params, report in zip(names, all_params, reports, strict=True)
+            run: _described(run, params, plan, report, airflow=known.get(run), is_committed=has_run(table, run))
+            for run, params, plan, report in zip(names, all_params, plans, reports, strict=True)
             if "drop" in params
         }
     only_in_airflow = [
@@ -73,7 +74,13 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
 
 
 def _described(
-    run: str, params: dict[str, Any], report: dict[str, Any], *, airflow: AirflowRun | None, is_committed: bool
+    run: str,
+    params: dict[str, Any],
+    plan: dict[str, Any],
+    report: dict[str, Any],
+    *,
+    airflow: AirflowRun | None,
+    is_committed: bool,
 ) -> FeaturesRun:
     stages = report.get("stages", [])
     red = tuple(str(finding["message"]) for finding in report.get("findings", []) if finding["severity"] == "red")
@@ -97,7 +104,7 @@ def _described(
         rejects=report.get("rejects"),
         k=report.get("pca", {}).get("k"),
         seconds=sum(stage["seconds"] for stage in stages) if stages else None,
-        usd=params.get("expected_usd"),
+        usd=plan["spot_usd"] + plan["s3_usd"] if plan else None,
         has_report=bool(report),
     )
 

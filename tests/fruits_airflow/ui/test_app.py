@@ -15,6 +15,7 @@ from fruits_airflow.ui.app import app, project_bucket
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Finding, Manifest
+from fruits_contract.plan_summary import PlanSummary
 from tests.fixtures import published_run
 
 PAGES = [
@@ -103,9 +104,9 @@ def test_the_newest_run_is_first_and_trends_follow_the_figures(
 
 
 def test_the_expected_price_is_the_one_of_the_plan(published: FeaturesRunParams, bucket: Bucket, reader: TestClient) -> None:
-    planned = json.loads(bucket.read(layout.run_params(published.run)))
-    assert planned["expected_usd"] > 0
-    assert f">{planned['expected_usd']:.2f}<" in reader.get("/").text
+    planned = PlanSummary.from_json(bucket.read(layout.plan_summary(published.run)))
+    assert planned.spot_usd > 0
+    assert f">{planned.spot_usd + planned.s3_usd:.2f}<" in reader.get("/").text
 
 
 def test_an_empty_bucket_is_explained(reader: TestClient) -> None:
