@@ -41,6 +41,7 @@ BUCKET = {
     "One run": (
         "run_prefix",
         "run_params",
+        "plan_summary",
         "batch",
         "retained",
         "training_points",

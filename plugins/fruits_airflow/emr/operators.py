@@ -13,11 +13,13 @@ from airflow.providers.amazon.aws.utils import validate_execute_complete_event
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from fruits_airflow.emr.links import ClusterLogsLink
+from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, StepLogLink
 from fruits_airflow.emr.steps import step
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
 from fruits_contract import layout
+from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER
+from fruits_contract.features_pipeline import REPORT
 from fruits_contract.manifest import Manifest
 from fruits_contract.pipeline import Stage
 
@@ -25,6 +27,8 @@ TERMINATION_LIMIT_S = 3600
 # The trigger's own limit comes first and has a message; this one applies when the trigger is lost.
 TRIGGER_GRACE = timedelta(seconds=60)
 LINKS = (EmrClusterLink(), ClusterLogsLink())
+# To the page of what the stage has written
+RESULT_LINKS = {REPORT.name: (ReportLink(),), EVALUATE_CLASSIFIER.name: (ModelCardLink(),)}
 
 
 class CreateClusterOperator(EmrCreateJobFlowOperator):
@@ -72,6 +76,7 @@ class StageOperator(EmrAddStepsOperator):
         # provider would add the step once more.
         super().__init__(task_id=stage.name, job_flow_id=job_flow_id, retries=0, deferrable=True, **kwargs)
         self.stage = stage
+        self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), *LINKS)
 
     def execute(self, context: Context) -> list[str]:
         """Add the step and defer until it has ended."""
@@ -113,6 +118,8 @@ class StageOperator(EmrAddStepsOperator):
         plan = Plan.of_run(context)
         bucket = Bucket.of(plan.params.bucket, region=plan.region, aws_conn_id=self.aws_conn_id)
         event = validate_execute_complete_event(event)
+        address = {"job_flow_id": str(self.job_flow_id), "step_id": event["value"][0]}
+        context["ti"].xcom_push(key=StepLogLink.key, value=address)
         if event["status"] != "success":
             from fruits_airflow.emr.failures import explain_step
 

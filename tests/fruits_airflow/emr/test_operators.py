@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from fruits_airflow import bucket, commits
-from fruits_airflow.emr.links import ClusterLogsLink
+from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, StepLogLink
 from fruits_airflow.emr.operators import (
     TERMINATION_LIMIT_S,
     TRIGGER_GRACE,
@@ -30,8 +30,11 @@ from fruits_airflow.emr.operators import (
 from fruits_airflow.emr.steps import step
 from fruits_airflow.emr.triggers import StageTrigger, TerminationTrigger
 from fruits_airflow.settings import Settings
-from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FIT_PCA, FeaturesRunParams
+from fruits_contract import layout
+from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FIT_PCA, REPORT, FeaturesRunParams
 from fruits_contract.manifest import Finding, Manifest
+from fruits_contract.pipeline import Stage
 
 OK = {"ResponseMetadata": {"HTTPStatusCode": 200}}
 CLUSTER = {"Cluster": {"Id": "j-1", "LogUri": "s3n://photos/logs/"}}
@@ -227,6 +230,15 @@ def test_a_failed_stage_reports_the_cause(
         stage_task().execute_complete(context, {"status": "error", "value": ["s-1"]})
 
 
+@pytest.mark.usefixtures("unpublished")
+def test_a_stage_leaves_the_step_for_the_link_to_its_log(
+    settings: Settings, context: Any, task_instance: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage_task().execute_complete(context, {"status": "success", "value": ["s-1"]})
+    link = StepLogLink().format_link(**task_instance.pushed[StepLogLink.key])
+    assert link == "/plugin/fruits/fruits/logs/j-1/s-1"
+
+
 # ---- terminate_cluster
 
 
@@ -276,7 +288,30 @@ def test_the_termination_is_retried_and_the_creation_is_not() -> None:
     assert CreateClusterOperator(task_id="create_cluster").retries == 0
 
 
-# ---- the link to the logs
+# ---- links
+
+
+@pytest.mark.parametrize(("stage", "first"), [(REPORT, "Report"), (EVALUATE_CLASSIFIER, "Model card"), (FEATURIZE, "Step log")])
+def test_a_stage_links_to_what_it_has_written(stage: Stage, first: str) -> None:
+    names = [link.name for link in stage_task(stage).operator_extra_links]
+    assert names[0] == first
+    assert names[-3:] == ["Step log", "EMR Cluster", "EMR Cluster Logs"]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "prefix"),
+    [
+        ("", "/plugin/fruits/fruits"),
+        ("https://airflow.example.org", "https://airflow.example.org/plugin/fruits/fruits"),
+        ("https://example.org/airflow/", "https://example.org/airflow/plugin/fruits/airflow/fruits"),
+    ],
+)
+def test_links_open_the_pages_inside_airflow(monkeypatch: pytest.MonkeyPatch, base_url: str, prefix: str) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    key = Mock(run_id="scheduled__2026-11-22T03:00:00+00:00")
+    run = layout.run_name(key.run_id)
+    assert ReportLink().get_link(Mock(), ti_key=key) == f"{prefix}/runs/{run}"
+    assert ModelCardLink().get_link(Mock(), ti_key=key) == f"{prefix}/trainings/{run}"
 
 
 def test_the_link_opens_the_clusters_folder_below_the_prefix_of_the_logs() -> None:
