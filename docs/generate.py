@@ -46,6 +46,8 @@ BUCKET = {
         "retained",
         "training_points",
         "manifest",
+        "progress",
+        "task_counts",
         "report_page",
         "report_data",
         "final_features",
