@@ -8,6 +8,8 @@ happened, and makes the new classifier the current one, unless it is worse than 
 
 **Params**: `sure_above`, `promotion`, `release`; the trigger form explains each.
 
+**Results**: "Fruit runs" in the navigation lists the classifiers; the task `evaluate_classifier` links to its model card.
+
 **Reads**: `tables/features/`, `code/<release>/`, `models/`.
 
 **Writes**: `runs/<run>/`, `models/classifier/`, `models/current.json`, `logs/`.
@@ -43,7 +45,7 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') or '' }}"
     max_active_runs=1,
     # A last resort, longer than all limits of the tasks together, as in fruits_features.
     dagrun_timeout=timedelta(days=3),
-    params={spec.name: Param(spec.default, description=spec.description, **spec.schema) for spec in CLASSIFIER_PIPELINE.trigger},
+    params={spec.name: Param(spec.default, **spec.form_field()) for spec in CLASSIFIER_PIPELINE.trigger},
     default_args={"owner": "fruits"},
     tags=["fruits", "classifier"],
 )

@@ -9,6 +9,9 @@ results to three Delta tables.
 
 **Params**: `drop`, `mode`, `variance`, `components`, `max_reject_ratio`, `engine`, `release`; the trigger form explains each.
 
+**Results**: "Fruit runs" in the navigation has the verdict, the figures and the report of every run; the task `report` links to
+its report, and each stage to the output of its step.
+
 **Reads**: `raw/<drop>/`, `code/<release>/`, `models/`, `tables/`.
 
 **Writes**: `runs/<run>/`, `tables/`, `models/pca/`, `models/current.json`, `logs/`.
@@ -48,7 +51,7 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') or '' }}"
     # A last resort, longer than all limits of the tasks together: at this one Airflow skips even the teardown, and the
     # cluster is terminated by its own idle limit only. A stage that hangs is ended by `stage_limit_s` (settings).
     dagrun_timeout=timedelta(days=3),
-    params={spec.name: Param(spec.default, description=spec.description, **spec.schema) for spec in FEATURES_PIPELINE.trigger},
+    params={spec.name: Param(spec.default, **spec.form_field()) for spec in FEATURES_PIPELINE.trigger},
     default_args={"owner": "fruits"},
     tags=["fruits", "features"],
 )

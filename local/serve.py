@@ -2,7 +2,10 @@
 
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import boto3
 from botocore.exceptions import ClientError
@@ -20,8 +23,9 @@ class NoClassifier(RuntimeError):
     """There is no current classifier; the message has the command that makes one."""
 
 
-def serve(stack: Stack) -> int:
-    """Run the service in the foreground until it is interrupted, and return its exit code.
+@contextmanager
+def started(stack: Stack) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Run the service for the body, with its process and its address; it begins to answer within a few seconds.
 
     Raises
     ------
@@ -36,9 +40,15 @@ def serve(stack: Stack) -> int:
     port = ports.choose({"serving": PREFERRED_PORT})["serving"]
     limits = {name: value for name, value in os.environ.items() if name.startswith("FRUITS_")}
     environment = {**kept_variables(), **limits, **stack.env, "FRUITS_PORT": str(port)}
-    url = f"http://127.0.0.1:{port}"
-    say(f"The page: {url}   the API: {url}/docs   Ctrl-C stops it\n  curl -F photo=@photo.jpg {url}/predict")
-    return foreground.run([sys.executable, "-m", "serving"], env=environment)
+    with foreground.started([sys.executable, "-m", "serving"], env=environment) as process:
+        yield process, f"http://127.0.0.1:{port}"
+
+
+def serve(stack: Stack) -> int:
+    """Run the service in the foreground until it is interrupted, and return its exit code; raises as `started`."""
+    with started(stack) as (process, url):
+        say(f"The page: {url}   the API: {url}/docs   Ctrl-C stops it\n  curl -F photo=@photo.jpg {url}/predict")
+        return process.wait()
 
 
 def _has_classifier(stack: Stack) -> bool:

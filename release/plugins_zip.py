@@ -6,8 +6,11 @@ from pathlib import Path
 from release import contents
 
 PACKAGES = ("fruits_airflow", "fruits_contract")
+# Code, and the pages' templates, style and script.
+SUFFIXES = (".py", ".html", ".css", ".js")
 # Airflow runs every module of its plugins folder as a plugin, but for what this file names.
 IGNORE = ".airflowignore"
+PLUGIN = "fruits_ui_plugin.py"
 TARGET = contents.ROOT / "out" / "plugins.zip"
 
 
@@ -17,13 +20,14 @@ def build(target: Path = TARGET, *, root: Path = contents.ROOT) -> Path:
     Raises
     ------
     MissingSource
-        When a package or the list of what is no plugin is missing.
+        When a package, the plugin or the list of what is no plugin is missing.
     """
     folder = root / "plugins"
-    files = {IGNORE: contents.read(folder / IGNORE)}
+    files = {name: contents.read(folder / name) for name in (IGNORE, PLUGIN)}
     for package in PACKAGES:
         contents.read(folder / package / "__init__.py")
-        files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in (folder / package).rglob("*.py")}
+        found = (path for path in (folder / package).rglob("*") if path.suffix in SUFFIXES)
+        files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(contents.zipped(files))
     return target

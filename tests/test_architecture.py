@@ -23,7 +23,7 @@ SOURCES = sorted(
     path
     for folder in PRODUCT
     for path in (ROOT / folder).rglob("*")
-    if path.suffix in {".py", ".sh", ".html", ".in", ".toml"} and "__pycache__" not in path.parts
+    if path.suffix in {".py", ".sh", ".html", ".js", ".in", ".toml"} and "__pycache__" not in path.parts
 )
 # Prints the top-level packages that importing the modules in argv loads, beside those that Python loads by itself.
 IMPORTER = """
@@ -38,6 +38,7 @@ print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - befor
 ALLOWED_IMPORTS: dict[str, set[str]] = {
     "fruits_contract": set(),
     "fruits_airflow": {"fruits_contract"},
+    "fruits_ui_plugin": {"fruits_airflow"},
     "fruits_features": {"fruits_airflow", "fruits_contract"},
     "fruits_classifier": {"fruits_airflow", "fruits_contract"},
     "fruits": {"fruits_contract"},
@@ -124,6 +125,12 @@ def test_airflow_code_and_dags_never_load_spark(tmp_path: Path) -> None:
 def test_reading_a_dag_loads_nothing_heavy(tmp_path: Path) -> None:
     loaded = loaded_by(modules_of("dags"), path=["plugins", "dags"], home=tmp_path)
     assert not loaded & {"deltalake", "obstore", "pyarrow", "numpy", "pandas"}
+
+
+def test_what_every_process_of_airflow_loads_is_light(tmp_path: Path) -> None:
+    loaded = loaded_by(["fruits_ui_plugin"], path=["plugins"], home=tmp_path)
+    assert "airflow" in loaded, "the module was not really imported"
+    assert not loaded & {"fastapi", "deltalake", "obstore", "pyarrow", "boto3", "numpy"}
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))

@@ -8,6 +8,9 @@ from fruits_contract.pipeline import InvalidParam, ParamSpec, Pipeline, RunParam
 ENGINES = ("auto", "litert", "openvino", "tensorflow")
 MODES = ("auto", "fit", "transform")
 
+PCA_SECTION = "PCA"
+EXPERT_SECTION = "Checks, engine and release"
+
 _NAME_SCHEMA = {"type": ["null", "string"], "pattern": f"^{layout.NAME.pattern}$"}
 
 DROP = ParamSpec(
@@ -29,18 +32,21 @@ VARIANCE = ParamSpec(
     0.70,
     "Share of the variance that the PCA must explain: the smallest number of components that reaches it is kept.",
     {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+    PCA_SECTION,
 )
 COMPONENTS = ParamSpec(
     "components",
     None,
     "Fixed number of components instead of a share of the variance. Empty: by variance.",
     {"type": ["null", "integer"], "minimum": 1, "maximum": 1280},
+    PCA_SECTION,
 )
 MAX_REJECT_RATIO = ParamSpec(
     "max_reject_ratio",
     0.05,
     "Largest share of unreadable photos in the batch; above it the run is red and publishes nothing.",
     {"type": "number", "minimum": 0, "maximum": 1},
+    EXPERT_SECTION,
 )
 ENGINE = ParamSpec(
     "engine",
@@ -48,12 +54,14 @@ ENGINE = ParamSpec(
     "What runs the network on the nodes. auto: the fastest that gives the reference's features on photos of the batch. "
     "tensorflow needs a release built with it.",
     {"type": "string", "enum": list(ENGINES)},
+    EXPERT_SECTION,
 )
 RELEASE = ParamSpec(
     "release",
     None,
     "Release of the code below code/ that the run is pinned to. Empty: the deployment's current release.",
     _NAME_SCHEMA,
+    EXPERT_SECTION,
 )
 
 

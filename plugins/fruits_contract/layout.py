@@ -4,6 +4,7 @@ import hashlib
 import re
 
 RAW = "raw/"
+RUNS = "runs/"
 CODE = "code/"
 READY = "_READY"
 CURRENT_MODELS = "models/current.json"
@@ -145,47 +146,62 @@ def classifier_card_page(model_id: str) -> str:
 
 def run_prefix(run: str) -> str:
     """Return the folder of one run, ending with '/'."""
-    return f"runs/{run}/"
+    return f"{RUNS}{run}/"
 
 
 def run_params(run: str) -> str:
     """Return the key of the parameters that every stage of the run receives (`RunParams`)."""
-    return f"runs/{run}/params.json"
+    return f"{RUNS}{run}/params.json"
+
+
+def plan_summary(run: str) -> str:
+    """Return the key of what the plan expects of the run, for its report (`PlanSummary`)."""
+    return f"runs/{run}/plan.json"
 
 
 def batch(run: str) -> str:
     """Return the key of the list of photos to featurize."""
-    return f"runs/{run}/batch.parquet"
+    return f"{RUNS}{run}/batch.parquet"
 
 
 def retained(run: str) -> str:
     """Return the key of the list of feature files that were published when the run was planned; read by a fit."""
-    return f"runs/{run}/retained.json"
+    return f"{RUNS}{run}/retained.json"
 
 
 def training_points(run: str) -> str:
     """Return the folder of what a training hands to Spark ML, ending with '/'; deleted after the training."""
-    return f"runs/{run}/training/"
+    return f"{RUNS}{run}/training/"
 
 
 def manifest(run: str, stage: str) -> str:
     """Return the key of a stage's manifest."""
-    return f"runs/{run}/{stage}.json"
+    return f"{RUNS}{run}/{stage}.json"
+
+
+def progress(run: str, stage: str) -> str:
+    """Return the key of how far a stage is (`Progress`); the last one stays, also that of a stage that failed."""
+    return f"runs/{run}/{stage}.progress.json"
+
+
+def task_counts(run: str, stage: str) -> str:
+    """Return the folder where each Spark task of a stage counts its photos, ending with '/'; deleted after the stage."""
+    return f"runs/{run}/{stage}.counts/"
 
 
 def report_page(run: str) -> str:
     """Return the key of the HTML report."""
-    return f"runs/{run}/report/index.html"
+    return f"{RUNS}{run}/report/index.html"
 
 
 def report_data(run: str) -> str:
     """Return the key of the report's figures."""
-    return f"runs/{run}/report/report.json"
+    return f"{RUNS}{run}/report/report.json"
 
 
 def final_features(run: str) -> str:
     """Return the key of the CSV with one row per projected photo."""
-    return f"runs/{run}/final_features.csv"
+    return f"{RUNS}{run}/final_features.csv"
 
 
 # ---- tables: `drop=.../run=...` folders, invisible until publish commits them

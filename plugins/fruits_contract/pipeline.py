@@ -14,12 +14,24 @@ class InvalidParam(ValueError):
 
 @dataclass(frozen=True)
 class ParamSpec:
-    """One field of a trigger form, in JSON schema terms (`schema` is passed to Airflow's Param as it is)."""
+    """One field of a trigger form, in JSON schema terms (`schema` is passed to Airflow's Param as it is).
+
+    Parameters
+    ----------
+    section
+        Heading under which the form shows the field, closed at first; empty: among the fields that are always open.
+    """
 
     name: str
     default: Any
     description: str
     schema: dict[str, Any] = field(default_factory=dict)
+    section: str = ""
+
+    def form_field(self) -> dict[str, Any]:
+        """Return the arguments of Airflow's Param, other than the default."""
+        section = {"section": self.section} if self.section else {}
+        return {"description": self.description, **section, **self.schema}
 
     def check(self, value: Any) -> None:
         """Raise `InvalidParam` when `value` is outside the bounds of `schema`; None is checked by Airflow's type only."""

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, Response, expect
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, MODES
 from local import AIRFLOW_USER
 from local.client.airflow_api import AirflowRefused
+from tests.e2e.airflow_login import logged_in_page
 from tests.e2e.embedded_stack import DAG, Stack, arrange
 
 pytestmark = [
@@ -17,7 +18,6 @@ pytestmark = [
     pytest.mark.browser,
 ]
 
-PATIENCE_MS = 60_000
 DROP = "from-the-form"
 PHOTOS_PER_VARIETY = 3
 
@@ -25,16 +25,7 @@ PHOTOS_PER_VARIETY = 3
 @pytest.fixture(scope="module")
 def page(browser: Browser, stack: Stack) -> Page:
     """A page of somebody who has logged in through Airflow's own form."""
-    context = browser.new_context(base_url=stack.services.url("airflow"), viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
-    page = context.new_page()
-    page.goto(f"/dags/{DAG}")
-    page.get_by_label("Username").fill(AIRFLOW_USER)
-    page.get_by_label("Password").fill(stack.services.secrets.airflow_password)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("button", name="Trigger Dag")).to_be_visible()
-    return page
+    return logged_in_page(browser, stack)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""plugins.zip, unpacked as Amazon MWAA unpacks it: the DAGs import, and nothing is taken for a plugin."""
+"""plugins.zip, unpacked as Amazon MWAA unpacks it: the DAGs import, and the pages are the only plugin."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def mwaa(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_the_dags_import_and_nothing_is_taken_for_a_plugin(mwaa: Path) -> None:
+def test_the_dags_import_and_the_pages_are_the_only_plugin(mwaa: Path) -> None:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(mwaa),
@@ -45,11 +45,20 @@ def test_the_dags_import_and_nothing_is_taken_for_a_plugin(mwaa: Path) -> None:
     done = subprocess.run(command, env=environment, cwd=mwaa, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     expected = sorted(path.stem for path in (contents.ROOT / "dags").glob("*.py"))
-    assert json.loads(done.stdout.splitlines()[-1]) == {"dags": expected, "errors": {}, "plugins": []}
+    assert json.loads(done.stdout.splitlines()[-1]) == {"dags": expected, "errors": {}, "plugins": ["fruits"]}
 
 
-def test_the_archive_holds_the_two_packages_and_what_keeps_them_from_being_run(mwaa: Path) -> None:
-    assert {path.name for path in (mwaa / "plugins").iterdir()} == {plugins_zip.IGNORE, *plugins_zip.PACKAGES}
+def test_the_archive_holds_the_plugin_the_two_packages_and_what_keeps_them_from_being_run(mwaa: Path) -> None:
+    expected = {plugins_zip.IGNORE, plugins_zip.PLUGIN, *plugins_zip.PACKAGES}
+    assert {path.name for path in (mwaa / "plugins").iterdir()} - {"__pycache__"} == expected
+
+
+def test_the_archive_holds_all_that_the_pages_consist_of(mwaa: Path) -> None:
+    pages = Path("plugins") / "fruits_airflow" / "ui"
+    of_checkout = {path.relative_to(contents.ROOT) for path in (contents.ROOT / pages).rglob("*.*")}
+    assert {path for path in of_checkout if path.suffix != ".pyc"} == {
+        path.relative_to(mwaa) for path in (mwaa / pages).rglob("*.*") if path.suffix != ".pyc"
+    }
 
 
 def test_the_same_files_give_the_same_bytes(mwaa: Path, tmp_path: Path) -> None:

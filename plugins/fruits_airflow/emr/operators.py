@@ -13,11 +13,13 @@ from airflow.providers.amazon.aws.utils import validate_execute_complete_event
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from fruits_airflow.emr.links import ClusterLogsLink
+from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, StepLogLink
 from fruits_airflow.emr.steps import step
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
 from fruits_contract import layout
+from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER
+from fruits_contract.features_pipeline import REPORT
 from fruits_contract.manifest import Manifest
 from fruits_contract.pipeline import Stage
 
@@ -25,6 +27,8 @@ TERMINATION_LIMIT_S = 3600
 # The trigger's own limit comes first and has a message; this one applies when the trigger is lost.
 TRIGGER_GRACE = timedelta(seconds=60)
 LINKS = (EmrClusterLink(), ClusterLogsLink())
+# To the page of what the stage has written
+RESULT_LINKS = {REPORT.name: (ReportLink(),), EVALUATE_CLASSIFIER.name: (ModelCardLink(),)}
 
 
 class CreateClusterOperator(EmrCreateJobFlowOperator):
@@ -72,6 +76,7 @@ class StageOperator(EmrAddStepsOperator):
         # provider would add the step once more.
         super().__init__(task_id=stage.name, job_flow_id=job_flow_id, retries=0, deferrable=True, **kwargs)
         self.stage = stage
+        self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), *LINKS)
 
     def execute(self, context: Context) -> list[str]:
         """Add the step and defer until it has ended."""
@@ -92,12 +97,19 @@ class StageOperator(EmrAddStepsOperator):
         self.steps = [step(self.stage, plan.params)]
         self.waiter_delay = settings.poll_s
         self.waiter_max_attempts = max(1, settings.stage_limit_s // settings.poll_s)
+        self._progress = {
+            "bucket": plan.params.bucket,
+            "region": plan.region,
+            "progress_key": layout.progress(plan.params.run, self.stage.name),
+        }
         return super().execute(context)
 
-    def defer(self, **kwargs: Any) -> Any:
-        """Defer with a time limit; the provider sets none."""
+    def defer(self, *, trigger: Any, **kwargs: Any) -> Any:
+        """Defer with a time limit, which the provider does not set, and to a trigger that logs the stage's progress."""
+        from fruits_airflow.emr.triggers import StageTrigger
+
         limit = timedelta(seconds=self.waiter_delay * self.waiter_max_attempts)
-        super().defer(timeout=limit + TRIGGER_GRACE, **kwargs)
+        super().defer(trigger=StageTrigger.of(trigger, **self._progress), timeout=limit + TRIGGER_GRACE, **kwargs)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Log the manifest of a stage that succeeded; raise with the end of its output otherwise."""
@@ -106,6 +118,8 @@ class StageOperator(EmrAddStepsOperator):
         plan = Plan.of_run(context)
         bucket = Bucket.of(plan.params.bucket, region=plan.region, aws_conn_id=self.aws_conn_id)
         event = validate_execute_complete_event(event)
+        address = {"job_flow_id": str(self.job_flow_id), "step_id": event["value"][0]}
+        context["ti"].xcom_push(key=StepLogLink.key, value=address)
         if event["status"] != "success":
             from fruits_airflow.emr.failures import explain_step
 
@@ -151,6 +165,12 @@ class TerminateClusterOperator(EmrTerminateJobFlowOperator):
         self.waiter_delay = min(Settings.load().poll_s, 15)
         self.waiter_max_attempts = TERMINATION_LIMIT_S // self.waiter_delay
         super().execute(context)
+
+    def defer(self, *, trigger: Any, **kwargs: Any) -> Any:
+        """Defer to a trigger that logs the cluster's state."""
+        from fruits_airflow.emr.triggers import TerminationTrigger
+
+        super().defer(trigger=TerminationTrigger.of(trigger), **kwargs)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
         """Accept a cluster that ended with errors: the failed stage has reported them."""

@@ -14,13 +14,12 @@ from airflow.providers.amazon.aws.operators.emr import (
     EmrCreateJobFlowOperator,
     EmrTerminateJobFlowOperator,
 )
-from airflow.providers.amazon.aws.triggers.emr import EmrAddStepsTrigger, EmrTerminateJobFlowTrigger
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from fruits_airflow import bucket, commits
-from fruits_airflow.emr.links import ClusterLogsLink
+from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, StepLogLink
 from fruits_airflow.emr.operators import (
     TERMINATION_LIMIT_S,
     TRIGGER_GRACE,
@@ -29,9 +28,13 @@ from fruits_airflow.emr.operators import (
     TerminateClusterOperator,
 )
 from fruits_airflow.emr.steps import step
+from fruits_airflow.emr.triggers import StageTrigger, TerminationTrigger
 from fruits_airflow.settings import Settings
-from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FIT_PCA, FeaturesRunParams
+from fruits_contract import layout
+from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FIT_PCA, REPORT, FeaturesRunParams
 from fruits_contract.manifest import Finding, Manifest
+from fruits_contract.pipeline import Stage
 
 OK = {"ResponseMetadata": {"HTTPStatusCode": 200}}
 CLUSTER = {"Cluster": {"Id": "j-1", "LogUri": "s3n://photos/logs/"}}
@@ -183,7 +186,9 @@ def test_a_stage_adds_its_step_and_waits_without_a_worker(
     with pytest.raises(TaskDeferred) as deferred:
         stage_task().execute(context)
     trigger = deferred.value.trigger
-    assert isinstance(trigger, EmrAddStepsTrigger)
+    assert isinstance(trigger, StageTrigger)
+    assert trigger.serialized_fields["progress_key"] == "runs/r1/featurize.progress.json"
+    assert trigger.serialized_fields["bucket"] == "photos"
     assert trigger.waiter_args == {"ClusterId": "j-1", "StepIds": ["s-1"]}
     assert trigger.waiter_delay * trigger.attempts == settings.stage_limit_s
     assert deferred.value.timeout == timedelta(seconds=settings.stage_limit_s) + TRIGGER_GRACE
@@ -225,6 +230,15 @@ def test_a_failed_stage_reports_the_cause(
         stage_task().execute_complete(context, {"status": "error", "value": ["s-1"]})
 
 
+@pytest.mark.usefixtures("unpublished")
+def test_a_stage_leaves_the_step_for_the_link_to_its_log(
+    settings: Settings, context: Any, task_instance: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage_task().execute_complete(context, {"status": "success", "value": ["s-1"]})
+    link = StepLogLink().format_link(**task_instance.pushed[StepLogLink.key])
+    assert link == "/plugin/fruits/fruits/logs/j-1/s-1"
+
+
 # ---- terminate_cluster
 
 
@@ -237,7 +251,7 @@ def test_the_cluster_is_terminated_and_its_end_waited_for_without_a_worker(
     with pytest.raises(TaskDeferred) as deferred:
         TerminateClusterOperator(task_id="terminate_cluster", job_flow_id="j-1").execute(context)
     trigger = deferred.value.trigger
-    assert isinstance(trigger, EmrTerminateJobFlowTrigger)
+    assert isinstance(trigger, TerminationTrigger)
     assert trigger.waiter_args == {"ClusterId": "j-1"}
     assert trigger.waiter_delay * trigger.attempts == TERMINATION_LIMIT_S
 
@@ -274,7 +288,30 @@ def test_the_termination_is_retried_and_the_creation_is_not() -> None:
     assert CreateClusterOperator(task_id="create_cluster").retries == 0
 
 
-# ---- the link to the logs
+# ---- links
+
+
+@pytest.mark.parametrize(("stage", "first"), [(REPORT, "Report"), (EVALUATE_CLASSIFIER, "Model card"), (FEATURIZE, "Step log")])
+def test_a_stage_links_to_what_it_has_written(stage: Stage, first: str) -> None:
+    names = [link.name for link in stage_task(stage).operator_extra_links]
+    assert names[0] == first
+    assert names[-3:] == ["Step log", "EMR Cluster", "EMR Cluster Logs"]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "prefix"),
+    [
+        ("", "/plugin/fruits/fruits"),
+        ("https://airflow.example.org", "https://airflow.example.org/plugin/fruits/fruits"),
+        ("https://example.org/airflow/", "https://example.org/airflow/plugin/fruits/airflow/fruits"),
+    ],
+)
+def test_links_open_the_pages_inside_airflow(monkeypatch: pytest.MonkeyPatch, base_url: str, prefix: str) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    key = Mock(run_id="scheduled__2026-11-22T03:00:00+00:00")
+    run = layout.run_name(key.run_id)
+    assert ReportLink().get_link(Mock(), ti_key=key) == f"{prefix}/runs/{run}"
+    assert ModelCardLink().get_link(Mock(), ti_key=key) == f"{prefix}/trainings/{run}"
 
 
 def test_the_link_opens_the_clusters_folder_below_the_prefix_of_the_logs() -> None:

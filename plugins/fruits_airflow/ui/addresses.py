@@ -1,0 +1,32 @@
+"""Addresses of the pages: below the API server, and inside Airflow's UI. Imported by tasks, so it loads nothing heavy."""
+
+from urllib.parse import urlsplit
+
+from fruits_contract import layout
+
+PREFIX = "/fruits"
+# Airflow's UI shows the page /fruits/... in a frame at /plugin/<UI_ROUTE>/fruits/...
+UI_ROUTE = "fruits"
+
+
+def report(run: str) -> str:
+    """Return the page of a run's report, relative to the page of all runs."""
+    return f"runs/{layout.check_name(run, what='run')}"
+
+
+def card(run: str) -> str:
+    """Return the page of the model card of a run of `fruits_classifier`, relative to the page of all runs."""
+    return f"trainings/{layout.check_name(run, what='run')}"
+
+
+def step_log(cluster: str, step: str) -> str:
+    """Return the page of a step's log, relative to the page of all runs."""
+    return f"logs/{layout.check_name(cluster, what='cluster')}/{layout.check_name(step, what='step')}"
+
+
+def in_airflow(page: str) -> str:
+    """Return the address of a page inside Airflow's UI; without a host where `[api] base_url` is not set."""
+    from airflow.configuration import conf
+
+    base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    return f"{base_url}/plugin/{UI_ROUTE}{urlsplit(base_url).path}{PREFIX}/{page}"
