@@ -23,6 +23,8 @@ SERVE = "make serve"  # runs until Ctrl-C, beside the commands that follow
 SERVICE_URL = "http://127.0.0.1:8000"  # as the pages have it; the port may be taken
 STOPS = "make down"
 COMMAND_LIMIT_S = 1200
+# Of other tests' services, of this Python, and of `make test`.
+NOT_KEPT = ("AWS_", "FRUITS_", "AIRFLOW_", "PYTHON", "MAKE", "MFLAGS")
 
 
 @dataclass
@@ -68,10 +70,8 @@ class Terminal:
 
     @property
     def env(self) -> dict[str, str]:
-        # Whatever this machine needs to reach the package index, but no services of other tests.
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "FRUITS_", "AIRFLOW_", "PYTHON"))
-        }
+        # The rest may be what this machine needs to reach the package index.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_KEPT)}
         return {**kept, "HOME": str(self.home), "FRUITS_STATE": str(self.state)}
 
     def _script(self, text: str) -> str:
