@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import read_current
 from fruits_airflow.emr.cluster import job_flow
-from fruits_airflow.emr.cost import ClusterSize, Work, cheapest
+from fruits_airflow.emr.cost import Work, cheapest
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
@@ -83,33 +83,32 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         max_reject_ratio=wanted["max_reject_ratio"],
         engine=wanted["engine"],
     )
-    work = Work(photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=params.engine)
-    cluster = _cluster_size(settings, work)
-    origin = {"dag_run_id": dag_run_id, "expected_usd": round(cluster.usd(work, spot=True) + work.s3_usd, 4)}
-    _write_inputs(bucket, params, batch=batch, retained=retained, origin=origin)
+    _write_inputs(bucket, params, batch=batch, retained=retained, dag_run_id=dag_run_id)
+    nodes = _core_nodes(settings, batch, engine=params.engine)
     return Plan(
         pipeline=FEATURES_PIPELINE,
         params=params,
         region=settings.region,
         photos=len(batch),
-        job_flow=job_flow(settings, params, nodes=cluster.nodes),
+        job_flow=job_flow(settings, params, nodes=nodes),
     )
 
 
 def _write_inputs(
-    bucket: Bucket, params: FeaturesRunParams, *, batch: list[dict[str, Any]], retained: list[str], origin: dict[str, Any]
+    bucket: Bucket, params: FeaturesRunParams, *, batch: list[dict[str, Any]], retained: list[str], dag_run_id: str
 ) -> None:
     table = pa.Table.from_pylist(batch, schema=columns.arrow_schema(columns.BATCH))
     content = io.BytesIO()
     pq.write_table(table, content, row_group_size=ROW_GROUP_ROWS)
     bucket.write(layout.batch(params.run), content.getvalue())
     bucket.write(layout.retained(params.run), json.dumps(retained).encode())
-    described = json.dumps({**origin, **asdict(params)}, indent=1) + "\n"
+    described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
     bucket.write(layout.run_params(params.run), described.encode())
 
 
-def _cluster_size(settings: Settings, work: Work) -> ClusterSize:
-    """Return the cheapest cluster that meets the deadline, and log what it is expected to cost."""
+def _core_nodes(settings: Settings, batch: list[dict[str, Any]], *, engine: str) -> int:
+    """Return the number of core nodes of the cheapest cluster that meets the deadline, and log what it is expected to cost."""
+    work = Work(photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=engine)
     cluster = cheapest(work, deadline_s=settings.deadline_s, max_nodes=settings.max_core_nodes)
     log.info("Cluster: %s x %s, expected to take %.0f minutes", cluster.nodes, cluster.core.name, cluster.seconds(work) / 60)
     log.info(
@@ -124,7 +123,7 @@ def _cluster_size(settings: Settings, work: Work) -> ClusterSize:
             settings.deadline_s / 60,
             settings.max_core_nodes,
         )
-    return cluster
+    return cluster.nodes
 
 
 def _photos(bucket: Bucket, drop: str) -> list[dict[str, Any]]:

@@ -102,10 +102,10 @@ def test_the_newest_run_is_first_and_trends_follow_the_figures(
     assert 'aria-label="photos of the last 2 runs"' in page
 
 
-def test_the_expected_price_is_the_one_of_the_plan(published: FeaturesRunParams, bucket: Bucket, reader: TestClient) -> None:
-    planned = json.loads(bucket.read(layout.run_params(published.run)))
-    assert planned["expected_usd"] > 0
-    assert f">{planned['expected_usd']:.2f}<" in reader.get("/").text
+def test_the_price_is_the_one_that_the_report_expects(published: FeaturesRunParams, bucket: Bucket, reader: TestClient) -> None:
+    assert ">0.73<" not in reader.get("/").text
+    write_report(bucket, published, cost={"spot_usd": 0.7, "s3_usd": 0.03, "on_demand_usd": 1.1})
+    assert ">0.73<" in reader.get("/").text
 
 
 def test_an_empty_bucket_is_explained(reader: TestClient) -> None:
