@@ -13,7 +13,7 @@ from fruits.job_progress import show_progress
 from fruits.photo_map import PhotoMap
 from fruits.projected_rows import first_rejects, write_csv
 from fruits.projected_sample import survey
-from fruits.report import ReportInputs, figures_of
+from fruits.report import ReportInputs, figures_of, headline_of
 from fruits.report_page import page
 from fruits.saved_pca import load_pca, read_card
 from fruits.stage_run import StageRun
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> None:
     run.finish(
         rows_in=run.manifest_of(TRANSFORM_PCA).rows_out,
         rows_out=rows,
-        figures={"verdict": figures["verdict"], "page_bytes": len(content.encode()), "thumbnails": len(thumbnails)},
+        figures={"headline": headline_of(figures), "page_bytes": len(content.encode()), "thumbnails": len(thumbnails)},
         digests={"pca": params.pca},
     )
 

@@ -146,12 +146,12 @@ def classifier_card_page(model_id: str) -> str:
 
 def run_prefix(run: str) -> str:
     """Return the folder of one run, ending with '/'."""
-    return f"{RUNS}{run}/"
+    return f"runs/{run}/"
 
 
 def run_params(run: str) -> str:
     """Return the key of the parameters that every stage of the run receives (`RunParams`)."""
-    return f"{RUNS}{run}/params.json"
+    return f"runs/{run}/params.json"
 
 
 def plan_summary(run: str) -> str:
@@ -161,22 +161,22 @@ def plan_summary(run: str) -> str:
 
 def batch(run: str) -> str:
     """Return the key of the list of photos to featurize."""
-    return f"{RUNS}{run}/batch.parquet"
+    return f"runs/{run}/batch.parquet"
 
 
 def retained(run: str) -> str:
     """Return the key of the list of feature files that were published when the run was planned; read by a fit."""
-    return f"{RUNS}{run}/retained.json"
+    return f"runs/{run}/retained.json"
 
 
 def training_points(run: str) -> str:
     """Return the folder of what a training hands to Spark ML, ending with '/'; deleted after the training."""
-    return f"{RUNS}{run}/training/"
+    return f"runs/{run}/training/"
 
 
 def manifest(run: str, stage: str) -> str:
     """Return the key of a stage's manifest."""
-    return f"{RUNS}{run}/{stage}.json"
+    return f"runs/{run}/{stage}.json"
 
 
 def progress(run: str, stage: str) -> str:
@@ -191,17 +191,17 @@ def task_counts(run: str, stage: str) -> str:
 
 def report_page(run: str) -> str:
     """Return the key of the HTML report."""
-    return f"{RUNS}{run}/report/index.html"
+    return f"runs/{run}/report/index.html"
 
 
 def report_data(run: str) -> str:
     """Return the key of the report's figures."""
-    return f"{RUNS}{run}/report/report.json"
+    return f"runs/{run}/report/report.json"
 
 
 def final_features(run: str) -> str:
     """Return the key of the CSV with one row per projected photo."""
-    return f"{RUNS}{run}/final_features.csv"
+    return f"runs/{run}/final_features.csv"
 
 
 # ---- tables: `drop=.../run=...` folders, invisible until publish commits them

@@ -91,7 +91,7 @@ def test_a_link_to_the_dag_run_leaves_the_frame(page: Page, first: Ended) -> Non
 
 
 def test_tasks_link_to_the_report_and_to_the_steps_output(page: Page, first: Ended) -> None:
-    page.goto(f"/dags/{DAG}/runs/{quote(first.dag_run.id)}/tasks/report")
+    page.goto(f"/dags/{DAG}/runs/{quote(first.dag_run.id)}/tasks/report/details")
     keep_screenshot(page, "links")
     report = page.get_by_role("link", name="Report", exact=True)
     expect(report).to_have_attribute("href", re.compile(f"/plugin/fruits/fruits/runs/{layout.run_name(first.dag_run.id)}$"))
