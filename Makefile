@@ -13,7 +13,7 @@ SET_UP = mkdir -p .fruits && flock -o .fruits/set-up.lock $(MAKE) --no-print-dir
 COMPILE = "$$uv" pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 ##@ Run it on this machine
-.PHONY: help run .images serve up down status env model
+.PHONY: help run .images photos serve notebook up down status env model
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { gsub(/[$$][$$]/, "$$", $$2); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,14 @@ help: ## Show this help
 run: .images .venv-run ## Featurize photos: IMAGES=folder (or DROP=name alone: as in the bucket) PARAMS='{"mode": "fit"}' SPARK=yarn TRAIN=1 (a classifier as well), all optional
 	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"} $${TRAIN:+--train}
 
+photos: .venv-run ## Write 600 synthetic photos, to try a drop without photos of your own: IMAGES=folder
+	@$(PYTHON) -m local photos $${IMAGES:+"$$IMAGES"}
+
 serve: .venv-run ## Answer which fruit is on a photo, as a page and an API, with the classifier of TRAIN=1
 	@$(PYTHON) -m local serve
+
+notebook: .venv-run .venv-notebook ## Open notebooks/explore.ipynb in JupyterLab: the fruit map, neighbours, a classifier, SQL on the tables
+	@$(PYTHON) -m local notebook
 
 .images: # before .venv is set up, which takes a minute
 	@case "$$IMAGES" in ""|"~"*) ;; *) find -L "$$IMAGES" -type f 2>/dev/null | grep -q . || { \
@@ -110,6 +116,7 @@ check: .venv-dev ## Lint, formatting, types, and whether the generated docs are 
 lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements.txt requirements.in
 	@$(UV) $(COMPILE) -o requirements-dev.txt requirements-dev.in
+	@$(UV) $(COMPILE) -o requirements-notebook.txt requirements-notebook.in
 	@$(UV) for set in airflow emr extractor; do \
 	  $(COMPILE) -c requirements.txt -o local/compose/requirements/$$set.txt local/compose/requirements/$$set.in; done
 	@$(UV) $(COMPILE) -o serving/requirements.txt serving/requirements.in
@@ -120,10 +127,10 @@ lock: ## Pin the newest versions that requirements*.in allow
 
 clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
-	rm -rf .venv .venv-spark4 .venv-peers .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-spark4 .venv-peers .venv-notebook .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 ##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
-.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-dag
+.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-report bench-embedding bench-dag
 bench-featurize: .venv-run .venv-peers ## Featurize against the notebook, Ray Data, Daft and the engine limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
 	@$(BENCH)featurize $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $${ENGINES:+--engines "$$ENGINES"} $(BENCH_OPTIONS)
 
@@ -148,6 +155,12 @@ bench-wild: .venv-run ## What the classifier of a folder says to fruits from oth
 bench-training: .venv-run ## Training time and memory up to 67,692 photos of 131 varieties
 	@$(BENCH)training $(BENCH_OPTIONS)
 
+bench-report: .venv-run ## Time, memory and page size of the report, from 22,688 to 100,000 photos
+	@$(BENCH)report $(BENCH_OPTIONS)
+
+bench-embedding: .venv-run .venv-peers ## Which library draws the map of the report, openTSNE or UMAP: IMAGES=folder PHOTOS=2500
+	@$(BENCH)embedding $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $(BENCH_OPTIONS)
+
 bench-dag: .venv-run ## Airflow's share of a run, and the parse time of DAG files
 	@$(BENCH)dag $(BENCH_OPTIONS)
 
@@ -157,7 +170,7 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 
 # ---- set-up: a stamp says which set .venv holds. The run set is only added to what is there, so that `make run` never removes what
 # the dev set, or somebody else's set-up, put beside it; the dev set is made exactly.
-.PHONY: .venv-run .venv-dev .venv-peers
+.PHONY: .venv-run .venv-dev .venv-peers .venv-notebook
 .venv-run:
 	@$(SET_UP) .venv/.run.stamp
 .venv-dev:
@@ -165,6 +178,9 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 
 .venv-peers:
 	@$(SET_UP) .venv-peers/.stamp
+
+.venv-notebook:
+	@$(SET_UP) .venv-notebook/.stamp
 
 .venv/.run.stamp: requirements.txt
 	@$(IN_VENV) install --require-hashes -r requirements.txt 1>&2
@@ -182,6 +198,11 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 .venv-peers/.stamp: benchmarks/requirements-peers.txt
 	@$(UV) { [ -x .venv-peers/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-peers; } && \
 	  VIRTUAL_ENV="$(CURDIR)/.venv-peers" "$$uv" pip sync --require-hashes benchmarks/requirements-peers.txt 1>&2
+	@touch $@
+
+.venv-notebook/.stamp: requirements-notebook.txt
+	@$(UV) { [ -x .venv-notebook/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-notebook; } && \
+	  VIRTUAL_ENV="$(CURDIR)/.venv-notebook" "$$uv" pip sync --require-hashes requirements-notebook.txt 1>&2
 	@touch $@
 
 IN_VENV = $(UV) { [ -x $(PYTHON) ] || "$$uv" venv --clear --python 3.11 .venv; } && VIRTUAL_ENV="$(CURDIR)/.venv" "$$uv" pip

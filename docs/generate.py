@@ -41,10 +41,13 @@ BUCKET = {
     "One run": (
         "run_prefix",
         "run_params",
+        "plan_summary",
         "batch",
         "retained",
         "training_points",
         "manifest",
+        "progress",
+        "task_counts",
         "report_page",
         "report_data",
         "final_features",

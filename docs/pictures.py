@@ -1,4 +1,6 @@
-"""Takes the pictures of docs/pictures: the trigger form, a finished run, its report, the page of all runs; in a real browser.
+"""Takes the pictures of docs/pictures in a real browser, from one real run.
+
+They show the trigger form, the run, its report, the page of all runs and the page on a phone.
 
 Run as `make pictures`; IMAGES names a folder of photos, without it synthetic ones are used. The run has services and a state
 folder of its own.
@@ -12,21 +14,23 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from fruits_contract import layout
-from local import AIRFLOW_USER
+from local import AIRFLOW_USER, serve
 from local.client import results, synthetic_photos
 from local.client.options import RunRequest
 from local.client.run import DAG, run
 from local.deploy import deploy
 from local.stack import services
 from local.stack.stack import Stack
+from local.waiting import wait_until
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -37,6 +41,7 @@ PATIENCE_MS = 60_000
 # A larger picture is reduced to 256 colours.
 LARGE_BYTES = 250_000
 GRAPH_WIDTH_PX = 520
+PHONE: ViewportSize = {"width": 360, "height": 740}
 # Panels on top of the graph's nodes; the table's columns of check boxes, map indices, tries and buttons.
 LEFT_OUT = """
 .react-flow__panel,
@@ -45,7 +50,7 @@ tr > :is(:nth-child(1), :nth-child(3), :nth-child(6), :nth-child(9)) { display: 
 
 
 def main() -> int:
-    """Make a run and take the four pictures; 1 when the run fails."""
+    """Make a run and a training, and take the pictures; 1 when one of both fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder with one folder of photos per variety")
     parser.add_argument("--drop", default=DROP, metavar="NAME", help="name that the pictures show (default: %(default)s)")
@@ -54,7 +59,7 @@ def main() -> int:
         images = arguments.images or Path(scratch) / "synthetic"
         if not arguments.images:
             synthetic_photos.generate(images)
-        failed = run(deploy(running), RunRequest(arguments.drop, images, {"mode": "fit"}))
+        failed = run(deploy(running), RunRequest(arguments.drop, images, {"mode": "fit"}, train=True))
         if failed:
             return failed
         PICTURES.mkdir(exist_ok=True)
@@ -66,6 +71,8 @@ def main() -> int:
             _save("runs", _all_runs(context))
             fetched = results.fetch(running.bucket, run_id, into=Path(scratch) / "out")
             _save("report", _report(browser, fetched.files[layout.report_page(layout.run_name(run_id))]))
+            with serve.started(running) as (_, url):
+                _save("phone", _phone(browser, url, photo=sorted(images.rglob("*.jpg"))[0]))
     return 0
 
 
@@ -161,9 +168,27 @@ def _lay_out_downwards(page: Page) -> None:
 
 
 def _report(browser: Browser, file: Path) -> bytes:
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page = browser.new_page(viewport={"width": 1150, "height": 1700})
     page.goto(file.as_uri())
-    return page.screenshot(full_page=True)
+    page.locator("html[data-ready]").wait_for()
+    page.get_by_label("t-SNE").check()
+    return page.screenshot(animations="disabled")
+
+
+def _phone(browser: Browser, url: str, *, photo: Path) -> bytes:
+    """Ask the page about a photo, on a small phone."""
+    assert wait_until(lambda: _is_ready(url), timeout_s=60, every_s=0.5), "the service has not become ready"
+    page = browser.new_page(viewport=PHONE, device_scale_factor=2)
+    page.goto(url)
+    page.set_input_files("#file", photo)
+    expect(page.locator("#details")).not_to_be_empty()
+    return page.screenshot(full_page=True, animations="disabled")
+
+
+def _is_ready(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{url}/ready").is_success
+    return False
 
 
 def _save(name: str, png: bytes) -> None:

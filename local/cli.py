@@ -1,9 +1,10 @@
-"""The command line of the embedded services: up, down, status, env, run, serve."""
+"""The command line of the embedded services: up, down, status, env, photos, run, serve, notebook."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -75,6 +76,17 @@ def _env(arguments: argparse.Namespace, stack: Stack) -> int:
     return OK
 
 
+def _photos(arguments: argparse.Namespace, stack: Stack) -> int:
+    from local.client import synthetic_photos
+
+    folder = arguments.folder.expanduser().resolve()
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; synthetic photos go into a folder of their own")
+    synthetic_photos.generate(folder)
+    print(f"{len(list(folder.glob('*/*.jpg')))} synthetic photos are in {folder}")
+    return OK
+
+
 def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     # imported here because only this command needs them
     from local.client.airflow_api import AirflowRefused
@@ -110,6 +122,13 @@ def _serve(arguments: argparse.Namespace, stack: Stack) -> int:
     return FAILED
 
 
+def _notebook(arguments: argparse.Namespace, stack: Stack) -> int:
+    from local.notebook import notebook
+
+    with services.session(stack) as running:
+        return notebook(running)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local",
@@ -130,6 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     add("status", _status, "show each service with its process, address and log; exit code 1 unless all run")
     add("env", _env, 'print the variables for your own tools, for eval "$(...)"')
     add("serve", _serve, "answer which fruit is on a photo with the current classifier, until Ctrl-C")
+    add("notebook", _notebook, "open notebooks/explore.ipynb in JupyterLab, until Ctrl-C")
+    photos = add("photos", _photos, "write synthetic photos into an empty folder, to try a drop without photos of your own")
+    photos.add_argument("folder", type=Path, help="the folder")
     run = add("run", _run, "featurize photos, with the services up for as long as it takes")
     options.add_to(run)
     return parser

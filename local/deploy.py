@@ -5,7 +5,7 @@ import os
 
 from local import AIRFLOW_USER, REPO
 from local.client.run import Place
-from local.console import open_console
+from local.console import open_console, working
 from local.stack.stack import Stack
 from release.upload import upload_release
 
@@ -18,7 +18,8 @@ def deploy(stack: Stack, *, tensorflow: bool = False) -> Place:
     From now on boto3 and obstore of this process reach the services, by the environment.
     """
     os.environ.update(stack.env)
-    release = upload_release(stack.bucket, say=open_console().print, tensorflow=tensorflow).release
+    with working("Providing the release of the code"):
+        release = upload_release(stack.bucket, say=open_console().print, tensorflow=tensorflow).release
     place = Place(
         bucket=stack.bucket,
         airflow_url=stack.url("airflow"),

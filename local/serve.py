@@ -4,26 +4,28 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import boto3
 from botocore.exceptions import ClientError
 
 from fruits_contract import layout
-from local import REPO
+from local import foreground
 from local.console import say
 from local.stack import ports
 from local.stack.stack import Stack, kept_variables
 
 PREFERRED_PORT = 8000
-STOP_LIMIT_S = 30
 
 
 class NoClassifier(RuntimeError):
     """There is no current classifier; the message has the command that makes one."""
 
 
-def serve(stack: Stack) -> int:
-    """Run the service in the foreground until it is interrupted, and return its exit code.
+@contextmanager
+def started(stack: Stack) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Run the service for the body, with its process and its address; it begins to answer within a few seconds.
 
     Raises
     ------
@@ -38,17 +40,15 @@ def serve(stack: Stack) -> int:
     port = ports.choose({"serving": PREFERRED_PORT})["serving"]
     limits = {name: value for name, value in os.environ.items() if name.startswith("FRUITS_")}
     environment = {**kept_variables(), **limits, **stack.env, "FRUITS_PORT": str(port)}
-    service = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, cwd=REPO)
-    url = f"http://127.0.0.1:{port}"
-    say(f"The page: {url}   the API: {url}/docs   Ctrl-C stops it\n  curl -F photo=@photo.jpg {url}/predict")
-    try:
-        return service.wait()
-    finally:
-        service.terminate()
-        try:
-            service.wait(STOP_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            service.kill()
+    with foreground.started([sys.executable, "-m", "serving"], env=environment) as process:
+        yield process, f"http://127.0.0.1:{port}"
+
+
+def serve(stack: Stack) -> int:
+    """Run the service in the foreground until it is interrupted, and return its exit code; raises as `started`."""
+    with started(stack) as (process, url):
+        say(f"The page: {url}   the API: {url}/docs   Ctrl-C stops it\n  curl -F photo=@photo.jpg {url}/predict")
+        return process.wait()
 
 
 def _has_classifier(stack: Stack) -> bool:

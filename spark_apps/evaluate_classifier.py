@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
     model_id = trained.digests["classifier"]
     keys = json.loads(storage.read(layout.retained(params.run)))
     features = FeatureRows(run.context, params.bucket, params.extractor, keys)
-    with show_progress(run.context, what=f"evaluate_classifier: {len(keys):,} files of features"):
+    with show_progress(run, what=f"reading {len(keys):,} files of features"):
         names = features.count_names()
         held_out = features.held_out_rows(Split(names), photos=sum(counts.photos for counts in names.values()))
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pyarrow as pa
 
 from fruits.features import BroadcastExtractor, choose_engine, featurize
-from fruits.job_progress import show_progress
+from fruits.job_progress import show_photos, show_progress
 from fruits.photo_list import read_sizes, split_into_parts
 from fruits.stage_run import StageRun
 from fruits_contract import columns, layout
@@ -23,12 +23,21 @@ def main(argv: list[str]) -> None:
     model_key = layout.extractor_keras if params.engine == "tensorflow" else layout.extractor
     model = context.broadcast(storage.read(model_key(params.extractor)))
     extractor = BroadcastExtractor(params.extractor, model, params.engine)
-    choice = choose_engine(context, storage, batch_key, photo_count=len(sizes), extractor=extractor)
+    with show_progress(run, what="choosing the engine"):
+        choice = choose_engine(context, storage, batch_key, photo_count=len(sizes), extractor=extractor)
 
     folder = layout.features_part(params.drop, params.run)
     parts = split_into_parts(sizes, cores=context.defaultParallelism)
-    with show_progress(context, what=f"featurize: {len(sizes):,} photos"):
-        results = featurize(context, parts, bucket=params.bucket, batch_key=batch_key, folder=folder, extractor=choice.extractor)
+    with show_photos(run, what="featurizing", total=len(sizes)) as counts_folder:
+        results = featurize(
+            context,
+            parts,
+            bucket=params.bucket,
+            batch_key=batch_key,
+            folder=folder,
+            counts_folder=counts_folder,
+            extractor=choice.extractor,
+        )
     files = [result.file for result in results if result.file]
     storage.delete_folder(folder, but=[file.key for file in files])
     rows_out = sum(file.rows for file in files)

@@ -16,7 +16,7 @@ def main(argv: list[str]) -> None:
     run = StageRun.begin(FIT_PCA, argv, FeaturesRunParams)
     params = run.params
     files = features_of_run(run)
-    with show_progress(run.context, what=f"fit_pca: {len(files):,} files of features"):
+    with show_progress(run, what=f"reading {len(files):,} files of features"):
         moments = moments_of(run.context, files, bucket=params.bucket, extractor=params.extractor)
     pca = fit(moments, variance=params.variance, components=params.components)
     card = PcaCard(

@@ -3,15 +3,29 @@
 import json
 import sys
 import tempfile
+from typing import Any
 
-from fruits.projected_rows import first_rejects, sample_points, write_csv
-from fruits.report import figures_of, page
+from fruits.cluster_counts import count_clusters
+from fruits.clusters import fit_centers
+from fruits.drift import changes_since
+from fruits.feature_files import features_of_run
+from fruits.photo_map import PhotoMap
+from fruits.projected_rows import first_rejects, write_csv
+from fruits.projected_sample import survey
+from fruits.report import ReportInputs, figures_of
+from fruits.report_page import page
 from fruits.saved_pca import load_pca, read_card
 from fruits.stage_run import StageRun
+from fruits.storage import Storage
+from fruits.thumbnails import thumbnails_of, without_contributor
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE, FeaturesRunParams
+from fruits_contract.plan_summary import PlanSummary
 
-MAP_POINTS = 3000
+# The page holds the photos of the map, a thumbnail of about 500 bytes each, and 1.3 MB of Bokeh: below 5 MB in all.
+MAP_PHOTOS = 2500
+MAX_THUMBNAIL_BYTES = 2_000_000  # a third more in base64
+SAMPLE = 8192  # photos to fit the clusters on, those of the map among them
 REJECTS_SHOWN = 200
 
 
@@ -20,23 +34,70 @@ def main(argv: list[str]) -> None:
     run = StageRun.begin(REPORT, argv, FeaturesRunParams)
     params, storage = run.params, run.storage
     stages = [FEATURIZE, FIT_PCA, TRANSFORM_PCA, VALIDATE] if params.mode == "fit" else [FEATURIZE, TRANSFORM_PCA, VALIDATE]
-    transformed = run.manifest_of(TRANSFORM_PCA)
     projected = run.files_of(TRANSFORM_PCA, layout.PROJECTED_TABLE)
     card = read_card(storage, params.pca)
 
-    points = sample_points(run.context, projected, bucket=params.bucket, count=MAP_POINTS)
-    rejects = first_rejects(storage, run.files_of(FEATURIZE, layout.REJECTS_TABLE), count=REJECTS_SHOWN)
-    manifests = [run.manifest_of(stage) for stage in stages]
-    figures = figures_of(manifests, card, drop=params.drop, mode=params.mode, release=params.release)
-    content = page(figures, pca=load_pca(storage, params.pca, extractor=params.extractor), points=points, rejects=rejects)
+    print("report: varieties, and a sample of the photos", flush=True)
+    surveyed = survey(run.context, projected, bucket=params.bucket, k=card.k, count=SAMPLE)
+    shown = surveyed.sample.first(MAP_PHOTOS)
+    print("report: thumbnails", flush=True)
+    public = without_contributor(run.context, features_of_run(run), bucket=params.bucket, paths=shown.paths.tolist())
+    thumbnails = thumbnails_of(run.context, public, bucket=params.bucket, max_bytes=MAX_THUMBNAIL_BYTES)
+    print("report: clusters", flush=True)
+    centers = fit_centers(surveyed.sample.vectors, clusters=len(surveyed.varieties))
+    clusters = count_clusters(run.context, projected, bucket=params.bucket, centers=centers)
+    print("report: maps", flush=True)
+    photo_map = PhotoMap.of(shown, thumbnails)
+    print("report: final_features.csv", flush=True)
     with tempfile.NamedTemporaryFile("w", newline="", suffix=".csv") as file:
         rows = write_csv(file, storage, projected, k=card.k)
         file.flush()
         storage.upload(layout.final_features(params.run), file.name)
 
-    storage.write(layout.report_data(params.run), json.dumps(figures, indent=1) + "\n")
+    plan = _read_plan(storage, params.run)
+    inputs = ReportInputs(
+        params=params,
+        manifests=[run.manifest_of(stage) for stage in stages],
+        card=card,
+        pca=load_pca(storage, params.pca, extractor=params.extractor),
+        varieties=surveyed.varieties,
+        clusters=clusters,
+        photo_map=photo_map,
+        rejected=first_rejects(storage, run.files_of(FEATURIZE, layout.REJECTS_TABLE), count=REJECTS_SHOWN),
+        plan=plan,
+        seconds=run.seconds,
+    )
+    figures = figures_of(inputs)
+    before = _read_report(storage, plan.previous_run) if plan else None
+    figures["drift"] = changes_since(before, figures) if before else None
+    storage.write(layout.report_data(params.run), json.dumps(figures) + "\n")
+    content = page(figures, photo_map)
     storage.write(layout.report_page(params.run), content)
-    run.finish(rows_in=transformed.rows_out, rows_out=rows, digests={"pca": params.pca})
+    run.finish(
+        rows_in=run.manifest_of(TRANSFORM_PCA).rows_out,
+        rows_out=rows,
+        figures={"verdict": figures["verdict"], "page_bytes": len(content.encode()), "thumbnails": len(thumbnails)},
+        digests={"pca": params.pca},
+    )
+
+
+def _read_plan(storage: Storage, run: str) -> PlanSummary | None:
+    """Return what the plan expected; None where a run was planned by an earlier release."""
+    try:
+        return PlanSummary.from_json(storage.read(layout.plan_summary(run)))
+    except FileNotFoundError:
+        return None
+
+
+def _read_report(storage: Storage, run: str) -> dict[str, Any] | None:
+    """Return the figures of another run's report; None where there is no such run, or its report was deleted."""
+    if not run:
+        return None
+    try:
+        figures: dict[str, Any] = json.loads(storage.read(layout.report_data(run)))
+    except FileNotFoundError:
+        return None
+    return figures
 
 
 if __name__ == "__main__":

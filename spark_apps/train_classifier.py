@@ -27,7 +27,7 @@ def main(argv: list[str]) -> None:
     params, storage = run.params, run.storage
     keys = json.loads(storage.read(layout.retained(params.run)))
     features = FeatureRows(run.context, params.bucket, params.extractor, keys)
-    with show_progress(run.context, what=f"train_classifier: {len(keys):,} files of features"):
+    with show_progress(run, what=f"training on {len(keys):,} files of features"):
         names = features.count_names()
         photos = sum(counts.photos for counts in names.values())
         varieties = sorted(names)

@@ -23,7 +23,7 @@ def main(argv: list[str]) -> None:
     def folder_of(drop: str) -> str:
         return layout.projected_part(params.pca, drop, params.run)
 
-    with show_progress(run.context, what=f"transform_pca: {len(files):,} files of features"):
+    with show_progress(run, what=f"projecting {len(files):,} files of features"):
         results = project(run.context, files, bucket=params.bucket, extractor=params.extractor, pca=pca, folder_of=folder_of)
     written = [each.file for each in results if each.file]
     for drop in {params.drop, *(file.drop for file in files)}:

@@ -4,6 +4,7 @@ import sys
 from functools import partial
 
 from fruits import checks
+from fruits.job_progress import show_progress
 from fruits.row_counts import count_rows, find_duplicates
 from fruits.saved_pca import read_card
 from fruits.stage_run import StageRun
@@ -24,12 +25,13 @@ def main(argv: list[str]) -> None:
 
     batch = WrittenFile(layout.batch(params.run), 0, featurized.rows_in)
     count = partial(count_rows, run.context, bucket=params.bucket)
-    photo_counts = count([batch], columns=["label"])
-    feature_counts = count(features, columns=["path", "label", "features"], find_faults=checks.feature_faults)
-    reject_counts = count(rejects, columns=["label"])
-    projection_faults = partial(checks.projection_faults, k=card.k)
-    projected_counts = count(projected, columns=["path", "projected"], find_faults=projection_faults)
-    repeated, examples = find_duplicates(run.context, features + rejects, bucket=params.bucket)
+    with show_progress(run, what="counting rows"):
+        photo_counts = count([batch], columns=["label"])
+        feature_counts = count(features, columns=["path", "label", "features"], find_faults=checks.feature_faults)
+        reject_counts = count(rejects, columns=["label"])
+        projection_faults = partial(checks.projection_faults, k=card.k)
+        projected_counts = count(projected, columns=["path", "projected"], find_faults=projection_faults)
+        repeated, examples = find_duplicates(run.context, features + rejects, bucket=params.bucket)
 
     findings = [
         *checks.check_counts(photo_counts, feature_counts, reject_counts),

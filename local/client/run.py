@@ -8,7 +8,6 @@ import httpx
 import obstore
 from botocore.exceptions import HTTPClientError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
@@ -18,7 +17,7 @@ from local.client.dag_runs import DagNotUsable, follow, wait_until_parsed
 from local.client.live_log import LiveLog
 from local.client.options import SYNTHETIC, RunRequest
 from local.client.upload import CannotUpload, list_drop, upload_drop
-from local.console import open_console
+from local.console import open_console, working
 
 DAG = FEATURES_PIPELINE.dag_id
 # what Airflow's and S3's clients raise when their server does not answer
@@ -75,18 +74,21 @@ def run(place: Place, request: RunRequest) -> int:
     try:
         provide_photos(console, place.bucket, request)
         api = place.api()
-        wait_until_parsed(api, DAG)
+        with working(f"Waiting for Airflow to parse {DAG}"):
+            wait_until_parsed(api, DAG)
         training = train.prepare(api) if request.train else None
         api.set_paused(DAG, is_paused=False)
-        run_id = api.trigger(DAG, {**request.params, "drop": request.drop})
+        with working(f"Triggering {DAG}"):
+            run_id = api.trigger(DAG, {**request.params, "drop": request.drop})
     except (CannotUpload, DagNotUsable, AirflowRefused) as error:
         console.print(f"{error}")
         return 1
 
     console.print(f"{DAG}: run {run_id}, {place.shown_url}/dags/{DAG}/runs/{run_id}")
-    log = LiveLog(api, place.emr_folder)
+    log = LiveLog(api, place.emr_folder, place.bucket)
     ended = follow(api, DAG, run_id, console=console, log=log)
-    files = results.fetch(place.bucket, run_id, into=place.out)
+    with working("Fetching the results"):
+        files = results.fetch(place.bucket, run_id, into=place.out)
     if ended.state != "success":
         results.print_failure(console, ended, files, log)
         return 1
@@ -104,7 +106,8 @@ def provide_photos(console: Console, bucket: str, request: RunRequest) -> None:
     elif request.drop == SYNTHETIC:
         console.print("photos: none given, using a synthetic set")
         with TemporaryDirectory() as scratch:
-            synthetic_photos.generate(Path(scratch))
+            with working("Making synthetic photos"):
+                synthetic_photos.generate(Path(scratch))
             _upload(console, Path(scratch), bucket=bucket, drop=request.drop)
     else:
         count = len(list_drop(bucket, request.drop).keys() - {layout.ready(request.drop)})
@@ -117,15 +120,8 @@ def provide_photos(console: Console, bucket: str, request: RunRequest) -> None:
 
 
 def _upload(console: Console, folder: Path, *, bucket: str, drop: str) -> None:
-    columns = (TextColumn("uploading photos"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        summary = upload_drop(
-            folder,
-            bucket=bucket,
-            drop=drop,
-            on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
-        )
+    with working("Uploading photos") as update:
+        summary = upload_drop(folder, bucket=bucket, drop=drop, on_progress=update)
     console.print(
         f"drop {summary.drop}: {summary.photos:,} photos of {summary.varieties} varieties; {summary.uploaded:,} sent, "
         f"{summary.unchanged:,} unchanged, {summary.ignored:,} other files ignored"

@@ -12,6 +12,7 @@ from local.client import classifier_results, results
 from local.client.airflow_api import AirflowApi, AirflowRefused
 from local.client.dag_runs import POLL_S, follow, wait_until_parsed
 from local.client.live_log import LiveLog
+from local.console import working
 from local.waiting import wait_until
 
 DAG = CLASSIFIER_PIPELINE.dag_id
@@ -44,7 +45,8 @@ def run(
         0 when it succeeded, 1 otherwise.
     """
     try:
-        started = _run_of_publication(api, training) if is_published else None
+        with working(f"Waiting for the publication to start {DAG}"):
+            started = _run_of_publication(api, training) if is_published else None
         run_id = started or api.trigger(DAG, {})
         console.print(f"{DAG}: run {run_id}")
         ended = follow(api, DAG, run_id, console=console, log=log)

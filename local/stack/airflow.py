@@ -7,7 +7,7 @@ from importlib.metadata import version
 from urllib.parse import quote
 
 from local import AIRFLOW_USER, REPO
-from local.console import say
+from local.console import say, working
 from local.stack import StackError
 from local.stack.stack import Stack
 
@@ -106,7 +106,7 @@ def prepare(stack: Stack) -> None:
         return
     say("Airflow    preparing its database (once, about 15 s) ...")
     log = stack.logs / "airflow-migrate.log"
-    with log.open("w") as output:
+    with working("Preparing Airflow's database"), log.open("w") as output:
         done = subprocess.run(
             [sys.executable, "-m", "airflow", "db", "migrate"],
             env={**stack.services_env, **settings(stack)},

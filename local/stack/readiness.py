@@ -8,7 +8,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local.console import say
+from local.console import say, working
 from local.stack import StackError, airflow, yarn
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
@@ -40,7 +40,8 @@ def wait(stack: Stack) -> None:
     for name, check in checks.items():
         if name in stack.ports:
             began = time.monotonic()
-            _wait_for(stack, name, check)
+            with working(f"Starting {name}"):
+                _wait_for(stack, name, check)
             say(f"{name:16} {stack.url(name)}  {time.monotonic() - began:.0f} s")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import tenacity
 
 from local import interrupts
-from local.console import say
+from local.console import say, working
 from local.stack import StackError, airflow, programs, readiness, spark, yarn
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
@@ -116,7 +116,8 @@ def _start(stack: Stack) -> Stack:
         if stack.master == "yarn":
             yarn.check(stack)
             spark.fetch_jars("yarn")
-        spark.fetch_jars()
+        with working("Fetching the S3A jars for Spark"):
+            spark.fetch_jars()
         supervisor.end_leftovers()  # before ports are chosen: they may hold the preferred ones
         stack = replace(stack, ports=programs.choose_ports(stack.master))
         stack.save()
@@ -124,7 +125,8 @@ def _start(stack: Stack) -> Stack:
         if stack.master == "yarn":
             yarn.prepare(stack)
         airflow.prepare(stack)
-        supervisor.start(programs.supervisord_config(stack, programs.table(stack)), stack.services_env)
+        with working("Starting the services"):
+            supervisor.start(programs.supervisord_config(stack, programs.table(stack)), stack.services_env)
         readiness.wait(stack)
     except BaseException:
         _stop(stack)
@@ -137,7 +139,8 @@ def _stop(stack: Stack) -> None:
     with interrupts.ignored():
         if Supervisor(stack).processes():
             say("Stopping the services ...")
-            Supervisor(stack).stop()
+            with working("Stopping the services"):
+                Supervisor(stack).stop()
             say("All stopped")
 
 

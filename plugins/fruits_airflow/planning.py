@@ -14,12 +14,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import read_current
 from fruits_airflow.emr.cluster import job_flow
-from fruits_airflow.emr.cost import Work, cheapest
+from fruits_airflow.emr.cost import ClusterSize, Work, cheapest
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, FeaturesRunParams
+from fruits_contract.plan_summary import PlanSummary
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ ROW_GROUP_ROWS = 8192  # of the list of photos: a task reads only the row groups
 def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, requested: dict[str, Any]) -> Plan:
     """List the drop once, subtract the photos that are known, and decide.
 
-    Writes `runs/<run>/{params.json,batch.parquet,retained.json}`.
+    Writes `runs/<run>/{params.json,plan.json,batch.parquet,retained.json}`.
 
     Parameters
     ----------
@@ -84,13 +85,24 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         engine=wanted["engine"],
     )
     _write_inputs(bucket, params, batch=batch, retained=retained, dag_run_id=dag_run_id)
-    nodes = _core_nodes(settings, batch, engine=params.engine)
+    work = Work(photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=params.engine)
+    cluster = _choose_cluster(settings, work)
+    summary = PlanSummary(
+        instance=cluster.core.name,
+        nodes=cluster.nodes,
+        expected_seconds=cluster.seconds(work),
+        spot_usd=cluster.usd(work, spot=True),
+        on_demand_usd=cluster.usd(work, spot=False),
+        s3_usd=work.s3_usd,
+        previous_run=PublishedTable(bucket, layout.PROJECTED_TABLE).newest_run(),
+    )
+    bucket.write(layout.plan_summary(run), summary.to_json().encode())
     return Plan(
         pipeline=FEATURES_PIPELINE,
         params=params,
         region=settings.region,
         photos=len(batch),
-        job_flow=job_flow(settings, params, nodes=nodes),
+        job_flow=job_flow(settings, params, nodes=cluster.nodes),
     )
 
 
@@ -106,9 +118,8 @@ def _write_inputs(
     bucket.write(layout.run_params(params.run), described.encode())
 
 
-def _core_nodes(settings: Settings, batch: list[dict[str, Any]], *, engine: str) -> int:
-    """Return the number of core nodes of the cheapest cluster that meets the deadline, and log what it is expected to cost."""
-    work = Work(photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=engine)
+def _choose_cluster(settings: Settings, work: Work) -> ClusterSize:
+    """Return the cheapest cluster that meets the deadline, and log what it is expected to cost."""
     cluster = cheapest(work, deadline_s=settings.deadline_s, max_nodes=settings.max_core_nodes)
     log.info("Cluster: %s x %s, expected to take %.0f minutes", cluster.nodes, cluster.core.name, cluster.seconds(work) / 60)
     log.info(
@@ -123,7 +134,7 @@ def _core_nodes(settings: Settings, batch: list[dict[str, Any]], *, engine: str)
             settings.deadline_s / 60,
             settings.max_core_nodes,
         )
-    return cluster.nodes
+    return cluster
 
 
 def _photos(bucket: Bucket, drop: str) -> list[dict[str, Any]]:

@@ -16,6 +16,9 @@ from fruits_airflow.commits import has_run, open_table
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
+RUN = "run"  # in a commit's metadata: the run whose rows it added
+COMMITS_READ = 20
+
 
 @dataclass(frozen=True)
 class PublishedTable:
@@ -55,6 +58,12 @@ class PublishedTable:
         """Return whether the run has been committed to this table."""
         return has_run(self.open(), run)
 
+    def newest_run(self) -> str:
+        """Return the run that was committed last; '' where none of the newest commits is of a run."""
+        table = self.open()
+        newest_first = table.history(COMMITS_READ) if table else []
+        return next((str(commit[RUN]) for commit in newest_first if RUN in commit), "")
+
     def publish(self, files: Sequence[WrittenFile], *, run: str) -> bool:
         """Commit the files of a run, once, with the run's name as Delta application transaction.
 
@@ -64,7 +73,7 @@ class PublishedTable:
         table = self.open()
         if not files or has_run(table, run):
             return False
-        commit = CommitProperties(app_transactions=[Transaction(run, 1)])
+        commit = CommitProperties(app_transactions=[Transaction(run, 1)], custom_metadata={RUN: run})
         if table is not None:
             self._add_missing_columns(table)
         if table is None:

@@ -154,6 +154,11 @@ def run_params(run: str) -> str:
     return f"runs/{run}/params.json"
 
 
+def plan_summary(run: str) -> str:
+    """Return the key of what the plan expects of the run, for its report (`PlanSummary`)."""
+    return f"runs/{run}/plan.json"
+
+
 def batch(run: str) -> str:
     """Return the key of the list of photos to featurize."""
     return f"runs/{run}/batch.parquet"
@@ -172,6 +177,16 @@ def training_points(run: str) -> str:
 def manifest(run: str, stage: str) -> str:
     """Return the key of a stage's manifest."""
     return f"runs/{run}/{stage}.json"
+
+
+def progress(run: str, stage: str) -> str:
+    """Return the key of how far a stage is (`Progress`); the last one stays, also that of a stage that failed."""
+    return f"runs/{run}/{stage}.progress.json"
+
+
+def task_counts(run: str, stage: str) -> str:
+    """Return the folder where each Spark task of a stage counts its photos, ending with '/'; deleted after the stage."""
+    return f"runs/{run}/{stage}.counts/"
 
 
 def report_page(run: str) -> str:

@@ -22,6 +22,7 @@ from fruits.errors import UnreadableImage
 from fruits.photo_list import Part, Photo, read_photos, sample_photos
 from fruits.photo_reader import read_ahead, read_photo
 from fruits.storage import Storage
+from fruits.task_counts import count_items
 from fruits.vision import SIZE_PX, decode
 from fruits_contract import columns
 from fruits_contract.manifest import WrittenFile
@@ -89,10 +90,18 @@ def choose_engine(
 
 
 def featurize(
-    context: SparkContext, parts: Sequence[Part], *, bucket: str, batch_key: str, folder: str, extractor: BroadcastExtractor
+    context: SparkContext,
+    parts: Sequence[Part],
+    *,
+    bucket: str,
+    batch_key: str,
+    folder: str,
+    counts_folder: str,
+    extractor: BroadcastExtractor,
 ) -> list[FeaturizedPart]:
     """Turn the photos of the list `batch_key` into Parquet files of features (`columns.FEATURES`) below `folder`, one per part.
 
+    While it runs, each task counts its photos below `counts_folder` (`fruits.task_counts`).
     Each task writes its own file, named after the attempt, so that retried and speculative attempts do not overwrite each other.
     The driver keeps the files that tasks returned and deletes the others.
     """
@@ -103,37 +112,36 @@ def featurize(
         storage, task = Storage(bucket), TaskContext.get()
         assert task is not None, "Spark calls this in a task"
         rejects: list[dict[str, Any]] = []
-        features = features_of(
-            read_photos(storage, batch_key, start=part.start, stop=part.stop),
-            read=partial(read_photo, storage.store),
-            engine=_engine_of_worker(extractor),
-            digest=extractor.digest,
-            reject=rejects.append,
-        )
-        key = f"{folder}part-{part.number:05d}-{task.taskAttemptId()}.parquet"
-        return FeaturizedPart(storage.write_parquet(key, features, SCHEMA), rejects)
+        engine = _engine_of_worker(extractor)
+        photos = read_photos(storage, batch_key, start=part.start, stop=part.stop)
+        with count_items(
+            read_ahead(photos, partial(read_photo, storage.store)), storage=storage, key=f"{counts_folder}{part.number:05d}"
+        ) as counted:
+            features = features_of(counted, engine=engine, digest=extractor.digest, reject=rejects.append)
+            key = f"{folder}part-{part.number:05d}-{task.taskAttemptId()}.parquet"
+            return FeaturizedPart(storage.write_parquet(key, features, SCHEMA), rejects)
 
     return context.parallelize(parts, len(parts)).map(run).collect()
 
 
 def features_of(
-    photos: Iterable[Photo],
+    photos: Iterable[tuple[Photo, tuple[bytes, str] | UnreadableImage]],
     *,
-    read: Callable[[Photo], tuple[bytes, str]],
     engine: Engine,
     digest: str,
     reject: Callable[[dict[str, Any]], None],
 ) -> Iterator[pa.RecordBatch]:
-    """Read, decode and run the network over `photos`, as Arrow batches of `columns.FEATURES`.
+    """Decode `photos` and run the network over them, as Arrow batches of `columns.FEATURES`.
 
-    `read` returns a photo's bytes and ETag, or raises `UnreadableImage`; `reject` is called with the row of each such photo.
+    Each comes with its bytes and ETag, or why it cannot be read (`read_ahead`); `reject` is called with the row of each photo
+    that cannot be read or decoded.
     """
     images = np.empty((engine.batch_images, SIZE_PX, SIZE_PX, 3), np.float32)
     rows: list[dict[str, Any]] = []
     features = np.empty((ROWS_OUT, FEATURE_COUNT), np.float32)
     colors = np.empty((ROWS_OUT, COLOR_COUNT), np.float32)
     waiting = 0  # images decoded but not yet run; they belong to the last rows
-    for photo, found in read_ahead(photos, read):
+    for photo, found in photos:
         row = {name: photo[name] for name in ("path", "etag", "label", "contributor")} | {"extractor": digest}
         if isinstance(found, UnreadableImage):
             reject(row | {"reason": found.reason, "detail": str(found)})

@@ -1,49 +1,13 @@
-"""Reads a run's projections and rejects for the report: a sample for the map, a CSV of all, the first rejects."""
+"""Reads a run's projections and rejects for the report: a CSV of all projections, and the first rejects."""
 
 import csv
-import hashlib
 import heapq
-from collections.abc import Iterator, Sequence
-from typing import IO, Any, NamedTuple
+from collections.abc import Sequence
+from typing import IO, Any
 
-import numpy as np
-import pyarrow.compute as pc
-from pyspark import SparkContext
-
-from fruits.report import MapPoints
-from fruits.row_counts import in_tasks
 from fruits.storage import Storage
 from fruits_contract import columns
 from fruits_contract.manifest import WrittenFile
-
-
-class _Point(NamedTuple):
-    digest: bytes
-    label: str
-    xy: list[float]
-
-
-def sample_points(context: SparkContext, files: Sequence[WrittenFile], *, bucket: str, count: int) -> MapPoints:
-    """Return up to `count` of the photos in the files: those whose paths have the smallest digests, the same each time."""
-
-    def points_of(file: WrittenFile) -> list[_Point]:
-        return heapq.nsmallest(count, _points(Storage(bucket), file.key))
-
-    def smallest(one: list[_Point], other: list[_Point]) -> list[_Point]:
-        return heapq.nsmallest(count, one + other)
-
-    points = in_tasks(context, files).map(points_of).treeReduce(smallest) if files else []
-    xy = np.zeros((len(points), 2))
-    for row, point in zip(xy, points, strict=True):
-        row[: len(point.xy)] = point.xy
-    return MapPoints(xy, [point.label for point in points], sum(file.rows for file in files))
-
-
-def _points(storage: Storage, key: str) -> Iterator[_Point]:
-    for rows in storage.read_rows(key, list(columns.PROJECTED)):
-        first_two = pc.list_slice(rows["projected"], 0, 2).to_pylist()
-        for path, label, xy in zip(rows["path"].to_pylist(), rows["label"].to_pylist(), first_two, strict=True):
-            yield _Point(hashlib.blake2b(path.encode(), digest_size=8).digest(), label, xy)
 
 
 def write_csv(out: IO[str], storage: Storage, files: Sequence[WrittenFile], *, k: int) -> int:

@@ -1,117 +1,132 @@
-"""Renders the run's report: one HTML page that opens offline, and its figures as JSON.
+"""The report's figures as plain data, `report.json`; `fruits.report_page` renders them.
 
-Reads nothing by itself: manifests and arrays in, text out.
+Reads nothing by itself: manifests and arrays in, data out.
 """
 
-import base64
-import importlib.resources
-import io
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from fruits.clusters import Contingency, mixed_clusters
 from fruits.pca import Pca
+from fruits.photo_map import PhotoMap
+from fruits.projected_sample import VarietySums
 from fruits.saved_pca import PcaCard
-from fruits_contract.manifest import Finding, Manifest
+from fruits_contract.features_pipeline import FEATURIZE, TRANSFORM_PCA, FeaturesRunParams
+from fruits_contract.manifest import Manifest
+from fruits_contract.plan_summary import PlanSummary
+
+SPECTRUM_SHOWN = 20  # components at least, or twice as many as are kept
 
 
-@dataclass(frozen=True)
-class MapPoints:
-    """A sample of the projected photos: the first two coordinates, shape (n, 2), and the variety of each."""
+@dataclass(frozen=True, kw_only=True)
+class ReportInputs:
+    """What a report is made of.
 
-    xy: np.ndarray
-    labels: list[str]
-    total: int
+    Parameters
+    ----------
+    manifests
+        Of the stages before the report.
+    varieties
+        Sums over all projected photos of each variety.
+    clusters
+        Photos by variety and cluster.
+    rejected
+        The first rejects: path, reason and detail of each.
+    plan
+        None where the run was planned by an earlier release.
+    seconds
+        Of the report itself so far.
+    """
+
+    params: FeaturesRunParams
+    manifests: list[Manifest]
+    card: PcaCard
+    pca: Pca
+    varieties: dict[str, VarietySums]
+    clusters: Contingency
+    photo_map: PhotoMap
+    rejected: list[dict[str, Any]]
+    plan: PlanSummary | None
+    seconds: float
 
 
-def figures_of(manifests: list[Manifest], card: PcaCard, *, drop: str, mode: str, release: str) -> dict[str, Any]:
-    """Return the report's figures as plain data, the content of `report.json`."""
+def figures_of(inputs: ReportInputs) -> dict[str, Any]:
+    """Return the report's figures, the content of `report.json` but the comparison with the run before."""
+    manifests = inputs.manifests
     by_stage = {manifest.stage: manifest for manifest in manifests}
-    featurized = by_stage["featurize"]
+    featurized, transformed = by_stage[FEATURIZE.name], by_stage[TRANSFORM_PCA.name]
+    findings = [finding for manifest in manifests for finding in manifest.findings]
     return {
         "run": featurized.run,
-        "drop": drop,
-        "mode": mode,
-        "release": release,
+        "drop": inputs.params.drop,
+        "mode": inputs.params.mode,
+        "release": inputs.params.release,
+        "verdict": verdict_of([finding.severity for finding in findings]),
         "images": featurized.rows_in,
         "features": featurized.rows_out,
         "rejects": featurized.rows_rejected,
         "reject_reasons": featurized.figures["reasons"],
-        "projected": by_stage["transform_pca"].rows_out,
-        "pca": card.__dict__,
-        "explained_variance_of_this_run": by_stage["transform_pca"].figures["explained_variance"],
-        "stages": [
-            {
-                "stage": manifest.stage,
-                "started_at": manifest.started_at,
-                "seconds": manifest.seconds,
-                "images_per_second": round(manifest.rows_in / manifest.seconds, 1) if manifest.seconds else None,
-            }
-            for manifest in manifests
-        ],
+        "rejected": inputs.rejected,
+        "projected": transformed.rows_out,
+        "pca": inputs.card.__dict__,
+        "spectrum": _spectrum(inputs.pca),
+        "explained_variance_of_this_run": transformed.figures["explained_variance"],
+        "seconds": round(sum(manifest.seconds for manifest in manifests) + inputs.seconds, 1),
+        "cost": inputs.plan.__dict__ if inputs.plan else None,
+        "stages": [_stage(manifest) for manifest in manifests],
         "digests": {name: value for manifest in manifests for name, value in manifest.digests.items()},
-        "findings": [finding.__dict__ for manifest in manifests for finding in manifest.findings],
+        "findings": [finding.__dict__ for finding in findings],
+        "varieties": _varieties(inputs),
+        "clusters": {
+            "count": inputs.clusters.counts.shape[1],
+            "adjusted_rand_index": inputs.clusters.adjusted_rand_index,
+            "normalized_mutual_information": inputs.clusters.normalized_mutual_information,
+            "purity": inputs.clusters.purity,
+            "counts": inputs.clusters.counts.tolist(),
+            "mixed": [[list(member) for member in members] for members in mixed_clusters(inputs.clusters)],
+        },
+        "map": inputs.photo_map.to_data(),
     }
 
 
-def page(figures: dict[str, Any], *, pca: Pca, points: MapPoints, rejects: list[dict[str, str]]) -> str:
-    """Return the report as one HTML page without any outside reference."""
-    template = importlib.resources.files("fruits").joinpath("report.html").read_text()
-    red = [Finding(**finding) for finding in figures["findings"] if finding["severity"] == "red"]
-    return (
-        jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-        .from_string(template)
-        .render(**figures, red=red, scree=_scree(pca), map=_map(points), points=points, rejected=rejects)
-    )
+def verdict_of(severities: list[str]) -> str:
+    """Return the outcome of the checks in a sentence."""
+    red, warnings = severities.count("red"), severities.count("warning")
+    if red:
+        return f"Red: {red} finding{'s' if red > 1 else ''}; not published."
+    if warnings:
+        return f"Green with {warnings} warning{'s' if warnings > 1 else ''}: no check keeps the run from being published."
+    return "Green: every check holds."
 
 
-def _scree(pca: Pca) -> str:
-    kept = len(pca.components)
-    shown = min(max(2 * kept, 20), int(np.count_nonzero(pca.spectrum > 1e-12)) or 1)
-    ranks = np.arange(1, shown + 1)
-    figure = Figure(figsize=(8.5, 3.8), layout="constrained")
-    axes = figure.subplots()
-    axes.bar(ranks, pca.spectrum[:shown], color="#9db8d9")
-    axes.set(xlabel="component", xlim=(0.3, shown + 0.7))
-    axes.set_ylabel("share of the variance (bars)", color="#3d6494")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    total = axes.twinx()
-    total.plot(ranks, np.cumsum(pca.spectrum)[:shown], color="#2f6b3a")
-    total.axvline(kept, color="#b3261e", linestyle="--")
-    # Beside the line of k, above the bars and below the curve; on the left where the right has no room.
-    side, aligned = (-6, "right") if kept > 0.7 * shown else (6, "left")
-    label, at = f"k = {kept}: {pca.explained:.1%}", (kept, 0.4 * pca.explained)
-    total.annotate(label, at, xytext=(side, 0), textcoords="offset points", horizontalalignment=aligned, color="#b3261e")
-    total.set(ylim=(0, 1.02))
-    total.set_ylabel("cumulative share (line)", color="#2f6b3a")
-    return _inline(figure)
+def _spectrum(pca: Pca) -> list[float]:
+    shown = max(2 * len(pca.components), SPECTRUM_SHOWN)
+    positive = max(1, int(np.count_nonzero(pca.spectrum > 1e-12)))
+    shares: list[float] = pca.spectrum[: min(shown, positive)].tolist()
+    return shares
 
 
-def _map(points: MapPoints) -> str:
-    figure = Figure(figsize=(8.5, 5.6), layout="constrained")
-    axes = figure.subplots()
-    varieties = sorted(set(points.labels))
-    colours = mpl.colormaps["nipy_spectral"](np.linspace(0.03, 0.95, len(varieties)))
-    labels = np.array(points.labels)
-    size = 24 if len(labels) <= 1000 else 9
-    # Neighbours in the legend have nearly the same colour, so they get different shapes.
-    for variety, colour, shape in zip(varieties, colours, itertools.cycle("o^sD")):
-        here = points.xy[labels == variety]
-        axes.scatter(here[:, 0], here[:, 1], s=size, color=colour, marker=shape, alpha=0.75, linewidths=0, label=variety)
-    axes.set(xlabel="component 1", ylabel="component 2")
-    axes.set_aspect("equal", adjustable="datalim")
-    if 0 < len(varieties) <= 40:
-        figure.legend(loc="outside right upper", fontsize=8, markerscale=(36 / size) ** 0.5, frameon=False)
-    return _inline(figure)
+def _stage(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "stage": manifest.stage,
+        "started_at": manifest.started_at,
+        "seconds": manifest.seconds,
+        "images_per_second": round(manifest.rows_in / manifest.seconds, 1) if manifest.seconds else None,
+        "peak_memory_mb": manifest.figures.get("peak_memory_mb"),
+    }
 
 
-def _inline(figure: Figure) -> str:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=144)
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+def _varieties(inputs: ReportInputs) -> list[dict[str, Any]]:
+    counts = dict(zip(inputs.clusters.varieties, inputs.clusters.counts, strict=True))
+    return [
+        {
+            "name": name,
+            "photos": sums.count,
+            "in_one_cluster": float(counts[name].max() / sums.count) if name in counts else None,
+            "mean": [float(f"{value:.5g}") for value in sums.mean],
+            "spread": sums.spread,
+        }
+        for name, sums in sorted(inputs.varieties.items())
+    ]

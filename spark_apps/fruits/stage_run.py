@@ -4,10 +4,12 @@ The context sets only its name: master, endpoints and credentials are the cluste
 loads classes for seconds.
 """
 
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pyspark import SparkConf, SparkContext
@@ -48,14 +50,23 @@ class StageRun(Generic[Params]):
         """Return the manifest of an earlier stage of this run."""
         return Manifest.from_json(self.storage.read(layout.manifest(self.params.run, stage.name)))
 
-    def finish(self, *, files: Iterable[WrittenFile] = (), **fields: Any) -> Manifest:
-        """Write the stage's manifest and close Spark; the fields are those of `Manifest`."""
+    @property
+    def seconds(self) -> float:
+        """Seconds since the stage began."""
+        return round(time.monotonic() - self._clock, 3)
+
+    def finish(self, *, files: Iterable[WrittenFile] = (), figures: Mapping[str, Any] | None = None, **fields: Any) -> Manifest:
+        """Write the stage's manifest and close Spark; the fields are those of `Manifest`.
+
+        The figures get `peak_memory_mb`, that of this process: the driver's Python, without the JVM and the workers.
+        """
         manifest = Manifest(
             stage=self.stage.name,
             run=self.params.run,
             started_at=self.started_at,
-            seconds=round(time.monotonic() - self._clock, 3),
+            seconds=self.seconds,
             files=tuple(files),
+            figures={**(figures or {}), "peak_memory_mb": _peak_memory_mb()},
             **fields,
         )
         self.storage.write(layout.manifest(self.params.run, self.stage.name), manifest.to_json())
@@ -64,3 +75,10 @@ class StageRun(Generic[Params]):
             print(f"  {finding.severity}: {finding.check}: {finding.message}", flush=True)
         self.context.stop()
         return manifest
+
+
+def _peak_memory_mb() -> int:
+    # Not resource.getrusage: its peak includes the process that started this one, which is a JVM.
+    status = Path("/proc/self/status").read_text()
+    peak = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(peak[1]) // 1024 if peak else 0

@@ -87,6 +87,10 @@ class Storage:
             obstore.put(self.store, key, file, max_concurrency=UPLOADS_AT_ONCE)
         return WrittenFile(key, size, rows)
 
+    def etags(self, prefix: str) -> dict[str, str]:
+        """Return the ETag of every object below `prefix`, by key."""
+        return {item["path"]: item["e_tag"] or "" for page in obstore.list(self.store, prefix=prefix) for item in page}
+
     def delete_folder(self, prefix: str, *, but: Iterable[str] = ()) -> None:
         """Delete every object below `prefix` whose key is not in `but`."""
         kept = set(but)

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
@@ -64,6 +66,12 @@ class Composed:
         """End a service as a power cut does, and start it again."""
         self.compose("kill", "--signal", "KILL", service)
         self.docker("start", self.containers()[service])
+
+    def is_serving(self) -> bool:
+        """Return whether the prediction service has a model."""
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.serving_url}/ready").is_success
+        return False
 
     def upload(self, folder: Path, drop: str) -> int:
         return upload_drop(folder, bucket=self.bucket, drop=drop).photos

@@ -63,12 +63,11 @@ def test_the_results_are_those_of_the_engine_in_this_process(composed: Composed,
 
 
 def test_the_service_answers_with_the_classifier_that_was_trained(composed: Composed, first, photos) -> None:
-    ready = f"{composed.serving_url}/ready"
-    assert wait_until(lambda: httpx.get(ready).is_success, timeout_s=60, every_s=1)
+    assert wait_until(composed.is_serving, timeout_s=60, every_s=1)
     variety, files = next(iter(photos.items()))
     answer = httpx.post(f"{composed.serving_url}/predict", files={"photo": files[0].read_bytes()}, timeout=30).json()
     assert answer["variety"]["name"] == variety
-    assert httpx.get(ready).json()["classifier"] == answer["models"]["classifier"]
+    assert httpx.get(f"{composed.serving_url}/ready").json()["classifier"] == answer["models"]["classifier"]
     assert f"classifier         {answer['models']['classifier']}" in first["printed"]
     assert "card.html" in first["printed"]
 
@@ -135,7 +134,7 @@ def test_every_version_of_every_object_outlives_localstack(composed: Composed, f
 KILLED = (
     ("airflow-api-server", "airflow-dag-processor", "airflow-triggerer", "postgres", "airflow-scheduler"),
     ("emr",),
-    ("localstack",),
+    ("serving", "localstack"),
 )
 
 
@@ -166,6 +165,7 @@ def test_services_killed_during_a_run_lose_nothing(composed: Composed, first, ph
     after = composed.rows(layout.FEATURES_TABLE, "path", "drop")
     assert sorted(path for path, of in zip(after["path"], after["drop"], strict=True) if of != drop) == before
     assert after["drop"].count(drop) == PER_VARIETY * len(photos)
+    assert wait_until(composed.is_serving, timeout_s=60, every_s=1)
 
 
 def test_every_service_is_killed_once() -> None:

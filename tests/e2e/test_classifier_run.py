@@ -57,6 +57,10 @@ def trained(stack: Stack, photos: Path) -> Ended:
     return ended
 
 
+def test_the_log_says_how_far_the_training_is(trained: Ended) -> None:
+    assert "training on " in trained.log("train_classifier")
+
+
 def test_the_publication_starts_it_and_the_cluster_ends(stack: Stack, trained: Ended) -> None:
     assert trained.state == "success"
     assert set(trained.tasks.values()) == {"success"}

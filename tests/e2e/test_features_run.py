@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,15 @@ def test_a_first_drop_is_fitted_published_and_leaves_no_cluster(stack, first):
     assert stack.table(layout.FEATURES_TABLE).rows("path").num_rows == batch["rows_out"]
     assert stack.cluster_of(first)["Status"]["State"] == "TERMINATED"
     assert b'"model_id": "' + first.run.encode() in stack.read(layout.CURRENT_MODELS)
+
+
+def test_the_logs_say_how_far_the_stages_are_while_they_run(stack, first):
+    featurized = f"{first.manifest('featurize')['rows_in']:,}"
+    log = first.log("featurize")
+    assert f"featurizing: {featurized} of {featurized} photos in " in log
+    assert re.search(r"cluster j-\w+ is (STARTING|BOOTSTRAPPING|RUNNING), \d+ s", log)
+    assert " files of features" in first.log("fit_pca")
+    assert "counting rows" in first.log("validate")
 
 
 def test_published_features_equal_kerass_reference_features(stack, first):

@@ -14,6 +14,7 @@ from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, FeaturesRunParams
+from fruits_contract.plan_summary import PlanSummary
 from tests.fixtures.published_run import EXTRACTOR, add_photos, add_release, plan, read_rows, run_drop
 
 pytestmark = pytest.mark.slow
@@ -151,6 +152,18 @@ def test_a_deadline_that_cannot_be_met_is_a_warning(
         plan(bucket, replace(deployment, deadline_s=deadline_s, max_core_nodes=2), "r1", "first")
     messages = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert messages == warnings
+
+
+def test_the_report_can_read_what_the_plan_expects(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
+    for drop in ("first", "second", "third"):
+        add_photos(s3, bucket, drop, ["Apple/0.jpg"])
+    run_drop(bucket, deployment, "r1", "first")
+    run_drop(bucket, deployment, "r2", "second")
+    plan(bucket, deployment, "r3", "third")
+    summaries = [PlanSummary.from_json(bucket.read(layout.plan_summary(run))) for run in ("r1", "r2", "r3")]
+    assert [summary.previous_run for summary in summaries] == ["", "r1", "r2"]
+    assert 0 < summaries[0].spot_usd < summaries[0].on_demand_usd
+    assert summaries[0].s3_usd > 0 and summaries[0].expected_seconds > 0
 
 
 def test_tensorflow_is_refused_where_the_release_lacks_it(bucket: Bucket, deployment: Settings) -> None:

@@ -16,7 +16,7 @@ from fruits import features
 from fruits.colors import COLOR_COUNT
 from fruits.errors import UnreadableImage
 from fruits.features import BroadcastExtractor, EngineChoice, choose_engine, features_of
-from fruits.photo_reader import AHEAD_PHOTOS
+from fruits.photo_reader import AHEAD_PHOTOS, read_ahead
 from fruits.storage import Storage
 from fruits_contract import columns
 from release.extractor import Extractor
@@ -68,7 +68,7 @@ def read(row: dict[str, Any]) -> tuple[bytes, str]:
 def run(photos: list[dict[str, Any]], *, reader: Any = read) -> tuple[list[dict[str, Any]], list[dict[str, Any]], MeanColour]:
     rejects: list[dict[str, Any]] = []
     engine = MeanColour()
-    batches = list(features_of(photos, read=reader, engine=engine, digest=DIGEST, reject=rejects.append))
+    batches = list(features_of(read_ahead(photos, reader), engine=engine, digest=DIGEST, reject=rejects.append))
     return [row for batch in batches for row in batch.to_pylist()], rejects, engine
 
 
@@ -86,7 +86,7 @@ def test_every_photo_has_its_own_features_in_the_order_of_the_batch(count: int) 
 
 def test_rows_have_the_columns_of_the_contract() -> None:
     engine = MeanColour()
-    (batch,) = features_of([photo(7)], read=read, engine=engine, digest=DIGEST, reject=lambda row: None)
+    (batch,) = features_of(read_ahead([photo(7)], read), engine=engine, digest=DIGEST, reject=lambda row: None)
     assert batch.schema == columns.arrow_schema(columns.FEATURES)
     (row,) = batch.to_pylist()
     assert len(row.pop("features")) == 1280
@@ -111,7 +111,7 @@ def test_many_photos_come_in_several_batches(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(features, "ROWS_OUT", 16)
     engine = MeanColour()
     photos = [photo(number) for number in range(50)]
-    batches = list(features_of(photos, read=read, engine=engine, digest=DIGEST, reject=lambda row: None))
+    batches = list(features_of(read_ahead(photos, read), engine=engine, digest=DIGEST, reject=lambda row: None))
     assert [len(batch) for batch in batches] == [16, 16, 16, 2]
 
 
@@ -164,7 +164,7 @@ def test_an_error_of_the_network_is_passed_on() -> None:
             raise RuntimeError("no memory")
 
     with pytest.raises(RuntimeError, match="no memory"):
-        list(features_of([photo(1)], read=read, engine=Broken(), digest=DIGEST, reject=lambda row: None))
+        list(features_of(read_ahead([photo(1)], read), engine=Broken(), digest=DIGEST, reject=lambda row: None))
 
 
 def test_a_slow_network_does_not_let_photos_pile_up() -> None:
@@ -183,13 +183,15 @@ def test_a_slow_network_does_not_let_photos_pile_up() -> None:
             return super().features(images)
 
     rejects: list[dict[str, Any]] = []
-    list(features_of(photos(), read=read, engine=Counting(), digest=DIGEST, reject=rejects.append))
+    list(features_of(read_ahead(photos(), read), engine=Counting(), digest=DIGEST, reject=rejects.append))
     assert max(seen) <= AHEAD_PHOTOS + BATCH_IMAGES
 
 
 def test_rows_that_were_handed_on_are_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "ROWS_OUT", 16)
-    batches = features_of([photo(n) for n in range(40)], read=read, engine=MeanColour(), digest=DIGEST, reject=lambda row: None)
+    batches = features_of(
+        read_ahead([photo(n) for n in range(40)], read), engine=MeanColour(), digest=DIGEST, reject=lambda row: None
+    )
     first = next(batches)
     before = first.to_pylist()
     list(batches)

@@ -8,6 +8,7 @@ import pytest
 
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE
+from fruits_contract.progress import Progress
 from tests.spark_apps.conftest import Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark4]
@@ -56,6 +57,12 @@ def test_rejects_say_which_photo_and_why(run: Run) -> None:
     rows = rejects.to_pylist()
     assert {row["path"]: row["reason"] for row in rows} == run.broken
     assert all(row["detail"] and row["etag"] and row["extractor"] == run.params.extractor for row in rows)
+
+
+def test_the_last_progress_stays_and_the_counts_of_its_tasks_do_not(run: Run) -> None:
+    progress = Progress.from_json(run.read(layout.progress("r1", "featurize")))
+    assert (progress.done, progress.total, progress.unit) == (run.photos, run.photos, "photos")
+    assert run.keys(layout.task_counts("r1", "featurize")) == []
 
 
 def test_etags_are_those_of_the_photos_in_the_bucket(run: Run) -> None:

@@ -1,48 +1,98 @@
-"""A long job prints its progress, and a short one prints nothing."""
+"""While Spark's tasks run, how far they are is in the bucket and in the step's log."""
 
 import time
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pyspark import SparkContext
 
 from fruits import job_progress
-from fruits.job_progress import show_progress
+from fruits.job_progress import Speed, show_photos, show_progress
+from fruits.stage_run import StageRun
+from fruits.storage import Storage
+from fruits.task_counts import count_items
+from fruits_contract import layout
+from fruits_contract.features_pipeline import FEATURIZE, FeaturesRunParams
+from fruits_contract.progress import Progress
+
+pytestmark = [pytest.mark.slow, pytest.mark.spark4]
+LIMIT_S = 60
 
 
-class Tracker:
-    """Spark's tracker, of a job of four tasks of which one more is done at every look."""
-
-    def __init__(self) -> None:
-        self.done = -1
-
-    def getActiveStageIds(self) -> list[int]:
-        return [7, 8]
-
-    def getStageInfo(self, number: int) -> Any:
-        if number == 8:  # gone in the meantime
-            return None
-        self.done += 1
-        return SimpleNamespace(numTasks=4, numCompletedTasks=self.done)
-
-
-def test_tasks_and_the_time_left_are_printed_as_soon_as_one_is_done(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def run(
+    context: SparkContext, storage: Storage, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> StageRun[Any]:
     monkeypatch.setattr(job_progress, "EVERY_S", 0.05)
-    context: Any = SimpleNamespace(statusTracker=Tracker)
-    with show_progress(context, what="featurize: 9 photos"):
-        deadline = time.monotonic() + 20
-        printed = ""
-        while "1 of 4" not in printed and time.monotonic() < deadline:
-            printed += capsys.readouterr().err
-            time.sleep(0.02)
-    none, one, *_ = printed.splitlines()
-    assert none == "featurize: 9 photos, 0 of 4 tasks done after 0 s"
-    assert one.startswith("featurize: 9 photos, 1 of 4 tasks done after 0 s, about ")
+    params = FeaturesRunParams(bucket=storage.bucket, run=request.node.name, drop="d", release="v1", extractor="e" * 64, pca="p")
+    return StageRun(FEATURIZE, params, context, storage, "2026-11-27T00:00:00+00:00", 0.0)
 
 
-def test_a_short_job_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with show_progress(SimpleNamespace(statusTracker=Tracker), what="x"):  # type: ignore[arg-type]
+def written(run: str, bucket: str) -> Progress:
+    return Progress.from_json(Storage(bucket).read(layout.progress(run, FEATURIZE.name)))
+
+
+def waits_for(run: StageRun[Any], condition: Callable[[Progress], bool]) -> Callable[[], Progress]:
+    """Return what a task calls to go on only when the bucket holds such a progress."""
+    name, bucket = run.params.run, run.params.bucket
+
+    def wait() -> Progress:
+        deadline = time.monotonic() + LIMIT_S
+        while time.monotonic() < deadline:
+            progress = written(name, bucket)
+            if condition(progress):
+                return progress
+            time.sleep(0.1)
+        raise TimeoutError(f"the bucket still has {progress}")
+
+    return wait
+
+
+def test_photos_are_reported_before_their_task_ends(run: StageRun[Any], context: SparkContext) -> None:
+    is_seen = waits_for(run, lambda progress: (progress.done, progress.total) == (2, 6))
+    bucket = run.params.bucket
+
+    def work(number: int, folder: str) -> Progress | None:
+        seen = None
+        with count_items(range(3), storage=Storage(bucket), key=f"{folder}{number}") as counted:
+            for item in counted:
+                if (number, item) == (0, 2):
+                    seen = is_seen()
+        return seen
+
+    with show_photos(run, what="featurizing", total=6) as folder:
+        seen, _ = context.parallelize([0, 1], 2).map(lambda number: work(number, folder)).collect()
+    assert (seen.what, seen.unit) == ("featurizing", "photos")
+    assert (written(run.params.run, bucket).done, written(run.params.run, bucket).total) == (6, 6)
+    assert run.storage.etags(folder) == {}
+
+
+def test_counts_of_an_earlier_attempt_are_forgotten(run: StageRun[Any]) -> None:
+    run.storage.write(f"{layout.task_counts(run.params.run, FEATURIZE.name)}00000", "5")
+    with show_photos(run, what="featurizing", total=6):
         pass
-    assert capsys.readouterr().err == ""
+    assert written(run.params.run, run.params.bucket).done == 0
+
+
+def test_tasks_are_reported_while_the_job_runs(run: StageRun[Any], context: SparkContext) -> None:
+    is_seen = waits_for(run, lambda progress: (progress.done, progress.total) == (1, 2))
+    with show_progress(run, what="reading features"):
+        seen = context.parallelize([0, 1], 2).map(lambda number: is_seen() if number else None).collect()[1]
+    assert (seen.what, seen.unit) == ("reading features", "tasks")
+
+
+def test_the_speed_counts_from_the_first_items_on() -> None:
+    speed = Speed()
+    assert [speed.at(now, done) for now, done in ((0, 0), (10, 0), (12, 100))] == [0, 0, 0]
+    assert speed.at(14, 500) == 200
+    assert [speed.at(now, done) for now, done in ((16, 0), (18, 3), (20, 5))] == [0, 0, 1]
+
+
+def test_the_log_of_the_step_has_it_too(
+    run: StageRun[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(job_progress, "PRINT_EVERY_S", 0)
+    with show_progress(run, what="featurizing", unit="photos", count=lambda: (3, 9)):
+        pass
+    assert capsys.readouterr().err.startswith("featurize: featurizing: 3 of 9 photos in 0 s")

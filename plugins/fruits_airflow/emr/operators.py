@@ -97,12 +97,19 @@ class StageOperator(EmrAddStepsOperator):
         self.steps = [step(self.stage, plan.params)]
         self.waiter_delay = settings.poll_s
         self.waiter_max_attempts = max(1, settings.stage_limit_s // settings.poll_s)
+        self._progress = {
+            "bucket": plan.params.bucket,
+            "region": plan.region,
+            "progress_key": layout.progress(plan.params.run, self.stage.name),
+        }
         return super().execute(context)
 
-    def defer(self, **kwargs: Any) -> Any:
-        """Defer with a time limit; the provider sets none."""
+    def defer(self, *, trigger: Any, **kwargs: Any) -> Any:
+        """Defer with a time limit, which the provider does not set, and to a trigger that logs the stage's progress."""
+        from fruits_airflow.emr.triggers import StageTrigger
+
         limit = timedelta(seconds=self.waiter_delay * self.waiter_max_attempts)
-        super().defer(timeout=limit + TRIGGER_GRACE, **kwargs)
+        super().defer(trigger=StageTrigger.of(trigger, **self._progress), timeout=limit + TRIGGER_GRACE, **kwargs)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Log the manifest of a stage that succeeded; raise with the end of its output otherwise."""
@@ -158,6 +165,12 @@ class TerminateClusterOperator(EmrTerminateJobFlowOperator):
         self.waiter_delay = min(Settings.load().poll_s, 15)
         self.waiter_max_attempts = TERMINATION_LIMIT_S // self.waiter_delay
         super().execute(context)
+
+    def defer(self, *, trigger: Any, **kwargs: Any) -> Any:
+        """Defer to a trigger that logs the cluster's state."""
+        from fruits_airflow.emr.triggers import TerminationTrigger
+
+        super().defer(trigger=TerminationTrigger.of(trigger), **kwargs)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
         """Accept a cluster that ended with errors: the failed stage has reported them."""

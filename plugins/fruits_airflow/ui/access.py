@@ -13,10 +13,9 @@ PAGE_POLICY = (
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 # Reports and model cards are written by a run, and names of photos are in them. Their scripts run in an origin of their own,
-# without the login of the reader, and can load nothing and send nothing. unsafe-eval: Bokeh compiles the callbacks of its
-# widgets, and gains nothing by it that an inline script does not have.
+# without the login of the reader, and can load nothing and send nothing.
 DOCUMENT_POLICY = (
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 _MAY_READ_RUNS = [requires_access_dag("GET", DagAccessEntity.RUN, pipeline.dag_id) for pipeline in PIPELINES]

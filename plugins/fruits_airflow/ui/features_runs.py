@@ -31,7 +31,7 @@ class FeaturesRun:
     seconds
         The stages' own work together, without the start of the cluster and of Spark.
     usd
-        Price that the report expects, with Spot core nodes and S3's requests; None for a report without.
+        Price that was expected when the run was planned, with Spot core nodes and S3's requests.
     """
 
     run: str
@@ -52,16 +52,17 @@ class FeaturesRun:
 def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesRun]:
     """Return all runs, the newest first: those of the bucket, and those of which only Airflow knows.
 
-    Reads two objects per run.
+    Reads three objects per run.
     """
     table = open_table(bucket, layout.FEATURES_TABLE)
     with ThreadPoolExecutor(READERS) as readers:
         names = bucket.folders(layout.RUNS)
         all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
+        plans = readers.map(lambda run: read_json(bucket, layout.plan_summary(run)), names)
         reports = readers.map(lambda run: _report_figures(bucket, run), names)
         in_bucket = {
-            run: _described(run, params, report, airflow=known.get(run), is_committed=has_run(table, run))
-            for run, params, report in zip(names, all_params, reports, strict=True)
+            run: _described(run, params, plan, report, airflow=known.get(run), is_committed=has_run(table, run))
+            for run, params, plan, report in zip(names, all_params, plans, reports, strict=True)
             if "drop" in params
         }
     only_in_airflow = [
@@ -75,15 +76,20 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
 def _report_figures(bucket: Bucket, run: str) -> dict[str, Any]:
     """Return what the page shows of a report's figures, and not the points of its map."""
     report = read_json(bucket, layout.report_data(run))
-    shown = ("images", "rejects", "pca", "stages", "findings", "cost")
+    shown = ("images", "rejects", "pca", "stages", "findings")
     return {name: report[name] for name in shown if name in report}
 
 
 def _described(
-    run: str, params: dict[str, Any], report: dict[str, Any], *, airflow: AirflowRun | None, is_committed: bool
+    run: str,
+    params: dict[str, Any],
+    plan: dict[str, Any],
+    report: dict[str, Any],
+    *,
+    airflow: AirflowRun | None,
+    is_committed: bool,
 ) -> FeaturesRun:
     stages = report.get("stages", [])
-    cost = report.get("cost")
     red = tuple(str(finding["message"]) for finding in report.get("findings", []) if finding["severity"] == "red")
     # A run without new photos commits nothing to the features, and is published all the same.
     is_published = is_committed or (bool(report) and not red and airflow is not None and airflow.state == "success")
@@ -105,7 +111,7 @@ def _described(
         rejects=report.get("rejects"),
         k=report.get("pca", {}).get("k"),
         seconds=sum(stage["seconds"] for stage in stages) if stages else None,
-        usd=cost["spot_usd"] + cost["s3_usd"] if cost else None,
+        usd=plan["spot_usd"] + plan["s3_usd"] if plan else None,
         has_report=bool(report),
     )
 

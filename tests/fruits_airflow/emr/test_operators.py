@@ -14,7 +14,6 @@ from airflow.providers.amazon.aws.operators.emr import (
     EmrCreateJobFlowOperator,
     EmrTerminateJobFlowOperator,
 )
-from airflow.providers.amazon.aws.triggers.emr import EmrAddStepsTrigger, EmrTerminateJobFlowTrigger
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
@@ -29,6 +28,7 @@ from fruits_airflow.emr.operators import (
     TerminateClusterOperator,
 )
 from fruits_airflow.emr.steps import step
+from fruits_airflow.emr.triggers import StageTrigger, TerminationTrigger
 from fruits_airflow.settings import Settings
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER
@@ -186,7 +186,9 @@ def test_a_stage_adds_its_step_and_waits_without_a_worker(
     with pytest.raises(TaskDeferred) as deferred:
         stage_task().execute(context)
     trigger = deferred.value.trigger
-    assert isinstance(trigger, EmrAddStepsTrigger)
+    assert isinstance(trigger, StageTrigger)
+    assert trigger.serialized_fields["progress_key"] == "runs/r1/featurize.progress.json"
+    assert trigger.serialized_fields["bucket"] == "photos"
     assert trigger.waiter_args == {"ClusterId": "j-1", "StepIds": ["s-1"]}
     assert trigger.waiter_delay * trigger.attempts == settings.stage_limit_s
     assert deferred.value.timeout == timedelta(seconds=settings.stage_limit_s) + TRIGGER_GRACE
@@ -249,7 +251,7 @@ def test_the_cluster_is_terminated_and_its_end_waited_for_without_a_worker(
     with pytest.raises(TaskDeferred) as deferred:
         TerminateClusterOperator(task_id="terminate_cluster", job_flow_id="j-1").execute(context)
     trigger = deferred.value.trigger
-    assert isinstance(trigger, EmrTerminateJobFlowTrigger)
+    assert isinstance(trigger, TerminationTrigger)
     assert trigger.waiter_args == {"ClusterId": "j-1"}
     assert trigger.waiter_delay * trigger.attempts == TERMINATION_LIMIT_S
 

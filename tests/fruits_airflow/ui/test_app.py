@@ -15,6 +15,7 @@ from fruits_airflow.ui.app import app, project_bucket
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Finding, Manifest
+from fruits_contract.plan_summary import PlanSummary
 from tests.fixtures import published_run
 
 PAGES = [
@@ -102,10 +103,10 @@ def test_the_newest_run_is_first_and_trends_follow_the_figures(
     assert 'aria-label="photos of the last 2 runs"' in page
 
 
-def test_the_price_is_the_one_that_the_report_expects(published: FeaturesRunParams, bucket: Bucket, reader: TestClient) -> None:
-    assert ">0.73<" not in reader.get("/").text
-    write_report(bucket, published, cost={"spot_usd": 0.7, "s3_usd": 0.03, "on_demand_usd": 1.1})
-    assert ">0.73<" in reader.get("/").text
+def test_the_expected_price_is_the_one_of_the_plan(published: FeaturesRunParams, bucket: Bucket, reader: TestClient) -> None:
+    planned = PlanSummary.from_json(bucket.read(layout.plan_summary(published.run)))
+    assert planned.spot_usd > 0
+    assert f">{planned.spot_usd + planned.s3_usd:.2f}<" in reader.get("/").text
 
 
 def test_an_empty_bucket_is_explained(reader: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import time
 from pathlib import Path
 from typing import cast
 
@@ -13,15 +14,18 @@ from rich.console import Console
 
 from fruits_contract import layout
 from fruits_contract.manifest import Finding, Manifest
-from local.client import results
+from fruits_contract.progress import Progress
+from local.client import results, screen
 from local.client.airflow_api import AirflowApi, DagRun, TaskRun
 from local.client.live_log import LiveLog, LogTail
 from local.client.options import SYNTHETIC, RunRequest, drop_name
 from local.client.run import provide_photos
-from local.client.screen import Screen, render
+from local.client.screen import Screen, open_screen, render
 from local.client.upload import CannotUpload, list_drop
+from local.waiting import wait_until
 
 RUN_ID = "manual__2026-11-22T10:00:00+00:00"
+FEATURIZING = Progress(what="featurizing", done=1200, total=4320, unit="photos", seconds=6, per_second=200)
 
 
 def _run(**states: str) -> DagRun:
@@ -37,8 +41,8 @@ class _Airflow:
 
 
 @pytest.fixture
-def live_log(tmp_path: Path) -> LiveLog:
-    return LiveLog(cast(AirflowApi, _Airflow()), tmp_path)
+def live_log(tmp_path: Path, bucket: str) -> LiveLog:
+    return LiveLog(cast(AirflowApi, _Airflow()), tmp_path, bucket)
 
 
 def _step(emr: Path, name: str, *, script: str, **streams: str) -> Path:
@@ -68,17 +72,12 @@ def test_nothing_running_shows_nothing(live_log: LiveLog) -> None:
     assert live_log.now(_run(featurize="success", publish="waiting"), count=3) == LogTail("")
 
 
-@pytest.mark.parametrize(
-    ("lines", "progress"),
-    [
-        (("featurize: 1,200 of 67,692 photos", "more"), (1200, 67692)),
-        (("5 of 3",), None),
-        (("nothing to see",), None),
-        ((), None),
-    ],
-)
-def test_progress_is_read_from_the_log(lines: tuple[str, ...], progress: tuple[int, int] | None) -> None:
-    assert LogTail("any", lines).progress == progress
+def test_a_stages_progress_is_read_from_the_bucket(s3: S3Client, bucket: str, live_log: LiveLog, tmp_path: Path) -> None:
+    _step(tmp_path, "s-1", script="featurize", stderr="log\n")
+    assert live_log.now(_run(featurize="deferred"), count=1).progress is None
+    key = layout.progress(layout.run_name(RUN_ID), "featurize")
+    s3.put_object(Bucket=bucket, Key=key, Body=FEATURIZING.to_json().encode())
+    assert live_log.now(_run(featurize="deferred"), count=1) == LogTail("featurize, stderr of s-1", ("log",), FEATURIZING)
 
 
 def test_pipe_gets_one_line_per_change() -> None:
@@ -89,12 +88,35 @@ def test_pipe_gets_one_line_per_change() -> None:
     assert [line.split()[3] for line in out.getvalue().splitlines()] == ["running", "success"]
 
 
+def test_pipe_gets_lines_while_airflow_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.monotonic()
+    out = io.StringIO()
+    shown = Screen(Console(file=out, width=200))
+    shown.show(_run(featurize="deferred"), LogTail("", (), FEATURIZING))
+    shown.remind()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 60)
+    shown.remind()
+    shown.remind()
+    _, reminder = out.getvalue().splitlines()
+    assert reminder.split(maxsplit=2)[0] == "70"
+    assert reminder.endswith(FEATURIZING.summary())
+
+
+def test_lines_are_printed_although_nothing_was_shown_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "QUIET_S", 0)
+    monkeypatch.setattr(screen, "REMIND_S", 0.01)
+    out = io.StringIO()
+    with open_screen(Console(file=out, width=200)):
+        assert wait_until(lambda: "waiting for Airflow" in out.getvalue(), timeout_s=20, every_s=0.01)
+
+
 def test_terminal_shows_tasks_bar_and_log() -> None:
     out = io.StringIO()
-    tail = LogTail("featurize, stderr of s-1", ("300 of 600", "[not markup]"))
+    tail = LogTail("featurize, stderr of s-1", ("one line", "[not markup]"), FEATURIZING)
     Console(file=out, width=100).print(render(_run(wait_for_drop="success", featurize="running"), tail))
     assert "✓" in out.getvalue()
     assert "━" in out.getvalue()
+    assert FEATURIZING.summary() in out.getvalue()
     assert "[not markup]" in out.getvalue()
 
 

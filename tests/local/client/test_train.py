@@ -76,7 +76,7 @@ def follow(airflow: Airflow, bucket: str, out: Path, *, is_published: bool = Tru
         train.Training(OLD),
         is_published=is_published,
         console=Console(file=printed, width=200),
-        log=LiveLog(api, out),
+        log=LiveLog(api, out, bucket),
         out=out,
     )
     return code, printed.getvalue()

@@ -1,0 +1,139 @@
+"""The Amazon provider's triggers, which poll EMR, with a line in the task's log every few seconds in between."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+from airflow.providers.amazon.aws.hooks.emr import EmrHook
+from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
+from airflow.providers.amazon.aws.triggers.emr import EmrAddStepsTrigger, EmrTerminateJobFlowTrigger
+from airflow.triggers.base import TriggerEvent
+from botocore.exceptions import BotoCoreError, ClientError
+from obstore.exceptions import BaseError as StorageError
+
+from fruits_airflow.bucket import Bucket
+from fruits_contract.progress import Progress
+
+REPORT_EVERY_S = 4.0  # with the requests that a line takes, no more than 5 s
+
+
+class ReportingTrigger(AwsBaseWaiterTrigger):
+    """Wait as the provider does, and log meanwhile how far it is.
+
+    Parameters
+    ----------
+    since
+        When the wait began, in seconds since the epoch; kept when another triggerer takes over.
+    """
+
+    aws_hook_class = EmrHook
+
+    def __init__(self, *, since: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.serialized_fields["since"] = since
+        self.since = since
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield the provider's event."""
+        await self.news()  # what is there already is not new: an earlier attempt of the task may have left it
+        reporting = asyncio.create_task(self._report())
+        try:
+            async for event in super().run():
+                reporting.cancel()
+                if last_news := await self.news():
+                    self.log.info("%s", last_news)
+                yield event
+        finally:
+            reporting.cancel()
+
+    async def _report(self) -> None:
+        state = ClusterState(self.waiter_args["ClusterId"], every_s=self.waiter_delay)
+        async with await self.hook().get_async_conn() as emr:
+            while True:
+                await asyncio.sleep(REPORT_EVERY_S)
+                self.log.info("%s", await self.news() or f"{await state.describe(emr)}, {time.time() - self.since:.0f} s")
+
+    async def news(self) -> str:
+        """Return what is new since the last call, beside the cluster's state; '' for nothing."""
+        return ""
+
+
+class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
+    """Wait for a stage's step, and log the progress that the stage writes to the bucket.
+
+    Parameters
+    ----------
+    bucket, region
+        The project's bucket.
+    progress_key
+        `layout.progress` of the stage.
+    """
+
+    def __init__(self, *, bucket: str, region: str, progress_key: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.serialized_fields |= {"bucket": bucket, "region": region, "progress_key": progress_key}
+        self._bucket_name = bucket
+        self._region = region
+        self._progress_key = progress_key
+        self._bucket: Bucket | None = None
+        self._last = b""
+
+    @classmethod
+    def of(cls, trigger: EmrAddStepsTrigger, *, bucket: str, region: str, progress_key: str) -> Self:
+        """Return a trigger that waits for what `trigger` waits for."""
+        return cls(bucket=bucket, region=region, progress_key=progress_key, since=time.time(), **trigger.serialize()[1])
+
+    async def news(self) -> str:
+        """Return the stage's progress if it has changed."""
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> str:
+        try:
+            if self._bucket is None:
+                self._bucket = Bucket.of(self._bucket_name, region=self._region, aws_conn_id=self.aws_conn_id)
+            content = self._bucket.read(self._progress_key)
+        except FileNotFoundError:
+            content = b""
+        except (StorageError, BotoCoreError, ClientError) as error:
+            return f"the stage's progress cannot be read: {error}"
+        is_new = content != self._last
+        self._last = content
+        if not is_new or not content:
+            return ""
+        try:
+            return Progress.from_json(content).summary()
+        except (ValueError, TypeError) as error:  # written by another version of the stages
+            return f"the stage's progress cannot be understood: {error}"
+
+
+class TerminationTrigger(ReportingTrigger, EmrTerminateJobFlowTrigger):
+    """Wait until a cluster is terminated, and log its state."""
+
+    @classmethod
+    def of(cls, trigger: EmrTerminateJobFlowTrigger) -> Self:
+        """Return a trigger that waits for what `trigger` waits for."""
+        return cls(since=time.time(), **trigger.serialize()[1])
+
+
+class ClusterState:
+    """The state of a cluster, requested no more often than the provider polls: EMR limits requests per account."""
+
+    def __init__(self, cluster: str, *, every_s: float) -> None:
+        self._cluster = cluster
+        self._every_s = every_s
+        self._requested_at: float | None = None
+        self._text = ""
+
+    async def describe(self, emr: Any) -> str:
+        """Return the state in words; `emr` is an aiobotocore client."""
+        now = time.monotonic()
+        if self._requested_at is None or now - self._requested_at >= self._every_s:
+            self._requested_at = now
+            try:
+                response = await emr.describe_cluster(ClusterId=self._cluster)
+            except (BotoCoreError, ClientError) as error:
+                self._text = f"cluster {self._cluster}: {error}"
+            else:
+                self._text = f"cluster {self._cluster} is {response['Cluster']['Status']['State']}"
+        return self._text

@@ -1,0 +1,83 @@
+"""Small pictures of photos for the report: read from the bucket in Spark tasks, and made anew, so that no EXIF is left."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from PIL import Image
+from pyspark import SparkContext
+
+from fruits.errors import UnreadableImage
+from fruits.feature_files import FeatureFile
+from fruits.photo_reader import read_photo
+from fruits.storage import Storage
+from fruits.vision import decode
+
+SIZE_PX = 48
+QUALITY = 60
+READERS = 8  # photos of a task in memory at a time
+
+
+def thumbnail(content: bytes) -> bytes:
+    """Return a photo as WebP of `SIZE_PX` squared, without EXIF.
+
+    Raises
+    ------
+    UnreadableImage
+        As `fruits.vision.decode`.
+    """
+    image, _, _ = decode(content, size_px=SIZE_PX)
+    pixels = ((image + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "WEBP", quality=QUALITY, method=4)
+    return out.getvalue()
+
+
+def without_contributor(context: SparkContext, files: Sequence[FeatureFile], *, bucket: str, paths: Sequence[str]) -> list[str]:
+    """Return those of the `paths` that the files of features list, each time without a contributor, in the order given."""
+    if not files or not paths:
+        return []
+    wanted = pa.array(paths, pa.string())
+
+    def contributors(file: FeatureFile) -> Iterator[tuple[str, bool]]:
+        for rows in Storage(bucket).read_rows(file.key, ["path", "contributor"]):
+            found = rows.filter(pc.is_in(rows["path"].cast(pa.string()), wanted))
+            for path, contributor in zip(found["path"].to_pylist(), found["contributor"].to_pylist(), strict=True):
+                yield path, contributor == ""
+
+    tasks = min(len(files), context.defaultParallelism)
+    found = context.parallelize(files, tasks).flatMap(contributors).collect()
+    public = {path for path, is_public in found if is_public} - {path for path, is_public in found if not is_public}
+    return [path for path in paths if path in public]
+
+
+def thumbnails_of(context: SparkContext, paths: Sequence[str], *, bucket: str, max_bytes: int) -> dict[str, bytes]:
+    """Return the thumbnails of photos by path, up to `max_bytes` of them together.
+
+    A photo that is missing, as raw photos are after some days, or that cannot be read any more, has none.
+    """
+
+    def make(part: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        storage = Storage(bucket)
+
+        def make_one(path: str) -> tuple[str, bytes]:
+            try:
+                content, _ = read_photo(storage.store, {"path": path})
+                return path, thumbnail(content)
+            except UnreadableImage:
+                return path, b""
+
+        with ThreadPoolExecutor(READERS) as pool:
+            yield from pool.map(make_one, part)
+
+    tasks = max(1, min(len(paths) // 128, 2 * context.defaultParallelism))
+    kept: dict[str, bytes] = {}
+    total = 0
+    for path, content in context.parallelize(paths, tasks).mapPartitions(make).collect() if paths else []:
+        total += len(content)
+        if content and total <= max_bytes:
+            kept[path] = content
+    return kept

@@ -1,0 +1,61 @@
+"""The sample and the sums are the same however the rows are divided among files."""
+
+from functools import reduce
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fruits.projected_sample import Survey, nothing, survey_rows
+from fruits_contract import columns
+
+K = 3
+COUNT = 10
+
+
+@pytest.fixture
+def rows() -> pa.RecordBatch:
+    vectors = np.random.default_rng(0).normal(size=(40, K)).astype(np.float32)
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([f"raw/first/x/{number}.jpg" for number in range(40)]),
+            pa.array([f"Variety {number % 3}" for number in range(40)]),
+            pa.array(list(vectors), pa.list_(pa.float32())),
+        ],
+        schema=columns.arrow_schema(columns.PROJECTED),
+    )
+
+
+def merged(parts: list[pa.RecordBatch]) -> Survey:
+    surveys = [survey_rows(part, k=K, count=COUNT) for part in parts]
+    return reduce(lambda one, other: one.merge(other, count=COUNT), surveys, nothing(K))
+
+
+@pytest.mark.parametrize("cuts", [[0, 40], [0, 13, 40], [0, 0, 1, 5, 39, 40]])
+def test_the_survey_does_not_depend_on_the_files(rows: pa.RecordBatch, cuts: list[int]) -> None:
+    whole = survey_rows(rows, k=K, count=COUNT)
+    parts = [rows.slice(start, stop - start) for start, stop in pairwise(cuts)]
+    divided = merged(parts[::-1])
+    assert divided.photos == whole.photos == 40
+    assert divided.sample.paths.tolist() == whole.sample.paths.tolist()
+    assert np.array_equal(divided.sample.vectors, whole.sample.vectors)
+    for label, sums in whole.varieties.items():
+        assert divided.varieties[label].count == sums.count
+        assert np.allclose(divided.varieties[label].total, sums.total)
+
+
+def test_the_sample_has_the_vectors_of_its_paths(rows: pa.RecordBatch) -> None:
+    sample = survey_rows(rows, k=K, count=COUNT).sample
+    stored = dict(zip(rows["path"].to_pylist(), rows["projected"].to_pylist(), strict=True))
+    assert len(sample) == COUNT
+    assert [stored[path] for path in sample.paths] == sample.vectors.tolist()
+    assert sample.first(4).paths.tolist() == sample.paths[:4].tolist()
+
+
+def test_mean_and_spread_are_those_of_numpy(rows: pa.RecordBatch) -> None:
+    sums = survey_rows(rows, k=K, count=COUNT).varieties["Variety 1"]
+    own = np.array(rows["projected"].to_pylist())[1::3]
+    assert sums.count == len(own) == 13
+    assert np.allclose(sums.mean, own.mean(axis=0))
+    assert sums.spread == pytest.approx(np.sqrt(np.square(own - own.mean(axis=0)).sum(axis=1).mean()))

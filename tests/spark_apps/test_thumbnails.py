@@ -1,0 +1,87 @@
+"""Thumbnails are small, hold no EXIF, and are made of nobody's own photos."""
+
+import contextlib
+import io
+
+import boto3
+import pyarrow as pa
+import pytest
+from PIL import Image
+from pyspark import SparkContext
+
+from fruits.errors import UnreadableImage
+from fruits.feature_files import FeatureFile
+from fruits.storage import Storage
+from fruits.thumbnails import SIZE_PX, thumbnail, thumbnails_of, without_contributor
+from fruits_contract import columns
+from tests.spark_apps.report_inputs import photo
+
+SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in ("path", "contributor")})
+
+
+@pytest.fixture
+def bucket(storage: Storage) -> Storage:
+    s3 = boto3.Session().client("s3")
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket="thumbnails")
+    return Storage("thumbnails")
+
+
+def test_a_thumbnail_is_small_upright_and_without_exif() -> None:
+    picture = Image.new("RGB", (400, 200), "red")
+    picture.paste("blue", (200, 0, 400, 200))
+    exif = Image.Exif()
+    exif[271] = "PhoneMaker"
+    exif[274] = 6  # to be turned by 90 degrees: the left half is above
+    content = io.BytesIO()
+    picture.save(content, "JPEG", exif=exif)
+    assert b"PhoneMaker" in content.getvalue()
+
+    made = thumbnail(content.getvalue())
+    assert b"PhoneMaker" not in made and len(made) < 1000
+    with Image.open(io.BytesIO(made)) as small:
+        assert (small.format, small.size, len(small.getexif())) == ("WEBP", (SIZE_PX, SIZE_PX), 0)
+        red, _, blue = small.convert("RGB").getpixel((24, 4))
+        assert red > 200 > 60 > blue
+
+
+def test_what_is_no_photo_has_no_thumbnail() -> None:
+    with pytest.raises(UnreadableImage):
+        thumbnail(b"no photo")
+
+
+@pytest.mark.slow
+@pytest.mark.spark4
+def test_a_missing_or_spoilt_photo_has_none(context: SparkContext, bucket: Storage) -> None:
+    bucket.write("raw/first/a/1.jpg", photo((200, 0, 0)))
+    bucket.write("raw/first/a/2.jpg", b"spoilt")
+    paths = [f"raw/first/a/{number}.jpg" for number in (1, 2, 3)]
+    found = thumbnails_of(context, paths, bucket="thumbnails", max_bytes=10_000)
+    assert found == {paths[0]: thumbnail(photo((200, 0, 0)))}
+    assert thumbnails_of(context, [], bucket="thumbnails", max_bytes=10_000) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.spark4
+def test_all_together_are_bounded(context: SparkContext, bucket: Storage) -> None:
+    paths = [f"raw/first/many/{number}.jpg" for number in range(5)]
+    for path in paths:
+        bucket.write(path, photo((0, 200, 0)))
+    size = len(thumbnail(photo((0, 200, 0))))
+    assert list(thumbnails_of(context, paths, bucket="thumbnails", max_bytes=3 * size)) == paths[:3]
+
+
+@pytest.mark.slow
+@pytest.mark.spark4
+def test_photos_of_a_contributor_are_left_out(context: SparkContext, bucket: Storage) -> None:
+    written = {
+        "one.parquet": {"ours": "", "theirs": "ann", "unknown": None, "both": ""},
+        "other.parquet": {"both": "ann", "not shown": ""},
+    }
+    for key, rows in written.items():
+        table = pa.table({"path": list(rows), "contributor": list(rows.values())}, schema=SCHEMA)
+        bucket.write_parquet(key, table.to_batches(), SCHEMA)
+    files = [FeatureFile(key) for key in written]
+    paths = ["theirs", "both", "unknown", "ours", "in no file"]
+    assert without_contributor(context, files, bucket="thumbnails", paths=paths) == ["ours"]
+    assert without_contributor(context, [], bucket="thumbnails", paths=paths) == []
