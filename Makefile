@@ -99,7 +99,7 @@ pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMA
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
 
 rollback: .venv-run ## Make the classifier before the current one current again: BUCKET=name MODEL=id (another one), with your AWS credentials
-	@$(PYTHON) -m fruits_airflow.rollback --bucket "$$BUCKET" $${MODEL:+--to "$$MODEL"}
+	@$(PYTHON) -m fruits_airflow.rollback $${BUCKET:+--bucket "$$BUCKET"} $${MODEL:+--to "$$MODEL"}
 
 release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials; TENSORFLOW=1 adds the reference engine
 	@$(PYTHON) -m release.upload --bucket "$$BUCKET" $${TENSORFLOW:+--tensorflow}

@@ -55,6 +55,8 @@ def _down(arguments: argparse.Namespace, stack: Stack) -> int:
 
 def _status(arguments: argparse.Namespace, stack: Stack) -> int:
     rows = services.status(stack)
+    if not rows:
+        raise StackError("The services have never been started here; start them with `make up`.")
     table = Table(box=None, pad_edge=False)
     for heading in ("service", "state", "pid", "address", "log"):
         table.add_column(heading, no_wrap=True)
@@ -62,7 +64,7 @@ def _status(arguments: argparse.Namespace, stack: Stack) -> int:
         table.add_row(row.program, row.state, str(row.pid or ""), row.address, str(row.log))
     # a pipe gets whole lines, whatever width it claims
     Console(width=None if sys.stdout.isatty() else 400).print(table)
-    return OK if rows and all(row.state == "running" for row in rows) else FAILED
+    return OK if all(row.state == "running" for row in rows) else FAILED
 
 
 def _env(arguments: argparse.Namespace, stack: Stack) -> int:

@@ -5,7 +5,7 @@ import os
 
 from local import AIRFLOW_USER, REPO
 from local.client.run import Place
-from local.console import open_console, working
+from local.console import say, working
 from local.stack.stack import Stack
 from release.upload import upload_release
 
@@ -19,7 +19,7 @@ def deploy(stack: Stack, *, tensorflow: bool = False) -> Place:
     """
     os.environ.update(stack.env)
     with working("Providing the release of the code"):
-        release = upload_release(stack.bucket, say=open_console().print, tensorflow=tensorflow).release
+        release = upload_release(stack.bucket, say=say, tensorflow=tensorflow).release
     place = Place(
         bucket=stack.bucket,
         airflow_url=stack.url("airflow"),

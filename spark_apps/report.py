@@ -9,10 +9,11 @@ from fruits.cluster_counts import count_clusters
 from fruits.clusters import fit_centers
 from fruits.drift import changes_since
 from fruits.feature_files import features_of_run
+from fruits.job_progress import show_progress
 from fruits.photo_map import PhotoMap
 from fruits.projected_rows import first_rejects, write_csv
 from fruits.projected_sample import survey
-from fruits.report import ReportInputs, figures_of
+from fruits.report import ReportInputs, figures_of, headline_of
 from fruits.report_page import page
 from fruits.saved_pca import load_pca, read_card
 from fruits.stage_run import StageRun
@@ -37,19 +38,19 @@ def main(argv: list[str]) -> None:
     projected = run.files_of(TRANSFORM_PCA, layout.PROJECTED_TABLE)
     card = read_card(storage, params.pca)
 
-    print("report: varieties, and a sample of the photos", flush=True)
-    surveyed = survey(run.context, projected, bucket=params.bucket, k=card.k, count=SAMPLE)
+    with show_progress(run, what="counting varieties and sampling photos"):
+        surveyed = survey(run.context, projected, bucket=params.bucket, k=card.k, count=SAMPLE)
     shown = surveyed.sample.first(MAP_PHOTOS)
-    print("report: thumbnails", flush=True)
-    public = without_contributor(run.context, features_of_run(run), bucket=params.bucket, paths=shown.paths.tolist())
-    thumbnails = thumbnails_of(run.context, public, bucket=params.bucket, max_bytes=MAX_THUMBNAIL_BYTES)
-    print("report: clusters", flush=True)
-    centers = fit_centers(surveyed.sample.vectors, clusters=len(surveyed.varieties))
-    clusters = count_clusters(run.context, projected, bucket=params.bucket, centers=centers)
-    print("report: maps", flush=True)
-    photo_map = PhotoMap.of(shown, thumbnails)
-    print("report: final_features.csv", flush=True)
-    with tempfile.NamedTemporaryFile("w", newline="", suffix=".csv") as file:
+    with show_progress(run, what="making thumbnails"):
+        public = without_contributor(run.context, features_of_run(run), bucket=params.bucket, paths=shown.paths.tolist())
+        thumbnails = thumbnails_of(run.context, public, bucket=params.bucket, max_bytes=MAX_THUMBNAIL_BYTES)
+    with show_progress(run, what="clustering"):
+        centers = fit_centers(surveyed.sample.vectors, clusters=len(surveyed.varieties))
+        clusters = count_clusters(run.context, projected, bucket=params.bucket, centers=centers)
+    with show_progress(run, what="drawing the map"):
+        photo_map = PhotoMap.of(shown, thumbnails)
+    writing = show_progress(run, what="writing final_features.csv")
+    with writing, tempfile.NamedTemporaryFile("w", newline="", suffix=".csv") as file:
         rows = write_csv(file, storage, projected, k=card.k)
         file.flush()
         storage.upload(layout.final_features(params.run), file.name)
@@ -76,7 +77,7 @@ def main(argv: list[str]) -> None:
     run.finish(
         rows_in=run.manifest_of(TRANSFORM_PCA).rows_out,
         rows_out=rows,
-        figures={"verdict": figures["verdict"], "page_bytes": len(content.encode()), "thumbnails": len(thumbnails)},
+        figures={"headline": headline_of(figures), "page_bytes": len(content.encode()), "thumbnails": len(thumbnails)},
         digests={"pca": params.pca},
     )
 

@@ -8,12 +8,15 @@ import json
 import sys
 
 import boto3
+from botocore.exceptions import BotoCoreError
+from obstore.exceptions import BaseError as StorageError
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import make_current, read_current
 from fruits_contract import layout
 
 CLASSIFIERS = "models/classifier/"
+ON_ONE_MACHINE = 'on one machine: make up, then eval "$(make -s env)"'
 
 
 class CannotRollBack(RuntimeError):
@@ -65,11 +68,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--to", metavar="MODEL", help="id of the classifier (default: the one before the current one)")
     arguments = parser.parse_args(argv)
     session = boto3.Session()
-    bucket = Bucket(arguments.bucket, session=session, client=session.client("s3"))
+    if session.get_credentials() is None:
+        print(f"there are no AWS credentials for s3://{arguments.bucket} in the environment; {ON_ONE_MACHINE}", file=sys.stderr)
+        return 1
     try:
+        bucket = Bucket(arguments.bucket, session=session, client=session.client("s3"))
         before, now = roll_back(bucket, to=arguments.to)
     except CannotRollBack as error:
         print(error, file=sys.stderr)
+        return 1
+    except (BotoCoreError, StorageError) as error:
+        print(f"s3://{arguments.bucket} cannot be read: {str(error).splitlines()[0]}; {ON_ONE_MACHINE}", file=sys.stderr)
         return 1
     print(f"classifier {now} is current" + (" already" if now == before else f", instead of {before}"))
     return 0

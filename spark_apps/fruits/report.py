@@ -91,6 +91,21 @@ def figures_of(inputs: ReportInputs) -> dict[str, Any]:
     }
 
 
+def headline_of(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page of all runs shows of the report's figures, for the stage's manifest."""
+    cost = figures["cost"]
+    return {
+        "verdict": figures["verdict"],
+        "red": [finding["message"] for finding in figures["findings"] if finding["severity"] == "red"],
+        "started_at": figures["stages"][0]["started_at"],
+        "images": figures["images"],
+        "rejects": figures["rejects"],
+        "k": figures["pca"]["k"],
+        "seconds": figures["seconds"],
+        "usd": cost["spot_usd"] + cost["s3_usd"] if cost else None,
+    }
+
+
 def verdict_of(severities: list[str]) -> str:
     """Return the outcome of the checks in a sentence."""
     red, warnings = severities.count("red"), severities.count("warning")

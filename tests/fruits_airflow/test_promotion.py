@@ -1,6 +1,8 @@
 """A classifier becomes current when it is not worse, once, and only in place of the one that it was compared with; and back."""
 
 import json
+import os
+import re
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -114,3 +116,17 @@ def test_the_command_needs_no_airflow(two_promoted: Bucket, capsys: pytest.Captu
     assert "classifier c1 is current, instead of c2" in capsys.readouterr().out
     assert rollback.main(["--bucket", two_promoted.name, "--to", "c9"]) == 1
     assert "existing: c1, c2" in capsys.readouterr().err
+
+
+def test_the_command_says_how_to_reach_the_bucket_on_one_machine(
+    bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")  # no server
+    assert rollback.main(["--bucket", bucket.name]) == 1
+    assert re.search(r"cannot be read: .*make up, then eval", capsys.readouterr().err)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    assert rollback.main(["--bucket", bucket.name]) == 1
+    assert re.search(r"no AWS credentials for s3://.*make up, then eval", capsys.readouterr().err)

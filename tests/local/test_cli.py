@@ -23,3 +23,8 @@ def test_synthetic_photos_are_not_mixed_with_others(tmp_path: Path, capsys: pyte
     assert main(["photos", str(tmp_path)]) == FAILED
     assert "is not empty" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.jpg"]
+
+
+def test_the_status_before_the_first_start_names_the_command_that_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status"]) == FAILED
+    assert "start them with `make up`" in capsys.readouterr().err

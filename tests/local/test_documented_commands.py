@@ -19,12 +19,12 @@ from tests.fixtures.documented_commands import PAGES, PYTHON, Command, commands
 
 pytestmark = pytest.mark.slow
 
-# Run until Ctrl-C, and what they print once they can be used.
-SERVE = "make serve"
-SERVICE_URL = "http://127.0.0.1:8000"
-COMMAND_LIMIT_S = 1200
-STAYS_UP = "make up"
+SERVE = "make serve"  # runs until Ctrl-C, beside the commands that follow
+SERVICE_URL = "http://127.0.0.1:8000"  # as the pages have it; the port may be taken
 STOPS = "make down"
+COMMAND_LIMIT_S = 1200
+# Of other tests' services, of this Python, and of `make test`.
+NOT_KEPT = ("AWS_", "FRUITS_", "AIRFLOW_", "PYTHON", "MAKE", "MFLAGS")
 
 
 @dataclass
@@ -44,12 +44,16 @@ class Terminal:
             return ""
         if command.text == STOPS:
             self.interrupt()
-        argv = ["python"] if command.language == PYTHON else ["bash", "-c", self._script(command.text)]
-        given = command.text if command.language == PYTHON else ""
-        if command.language == PYTHON:
-            argv = ["bash", "-c", self._script("python -")]
+        is_python = command.language == PYTHON
         ended = subprocess.run(
-            argv, input=given, env=self.env, cwd=REPO, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False
+            ["bash", "-c", self._script("python -" if is_python else command.text)],
+            input=command.text if is_python else "",
+            env=self.env,
+            cwd=REPO,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT_S,
+            check=False,
         )
         output = ended.stdout + ended.stderr
         print(f"$ {command.text}\n{output}")
@@ -66,8 +70,8 @@ class Terminal:
 
     @property
     def env(self) -> dict[str, str]:
-        names = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
-        kept = {name: os.environ[name] for name in names if name in os.environ}
+        # The rest may be what this machine needs to reach the package index.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_KEPT)}
         return {**kept, "HOME": str(self.home), "FRUITS_STATE": str(self.state)}
 
     def _script(self, text: str) -> str:
@@ -81,7 +85,7 @@ class Terminal:
             return
         log = self.home / "serve.log"
         with log.open("wb") as output:
-            argv = ["make", "serve"]
+            argv = ["bash", "-c", SERVE]
             self.service = subprocess.Popen(argv, env=self.env, cwd=REPO, stdout=output, stderr=output, start_new_session=True)
 
         def is_ready() -> bool:

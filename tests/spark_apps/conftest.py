@@ -24,6 +24,7 @@ from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, ClassifierR
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FeaturesRunParams
 from fruits_contract.manifest import Manifest
 from fruits_contract.pipeline import RunParams, Stage
+from fruits_contract.plan_summary import PlanSummary
 from local.client import synthetic_photos
 from release import contents
 from release.extractor import Extractor
@@ -33,6 +34,18 @@ VARIETIES = ("Apple Golden 1", "Cherry 3", "Tomato 1")
 PER_VARIETY = 20
 SUBMIT_LIMIT_S = 600
 LEFT_BEHIND = "part-00000-999.parquet"
+PLAN = PlanSummary(
+    instance="m7a.xlarge", nodes=2, expected_seconds=600, spot_usd=0.11, on_demand_usd=0.2, s3_usd=0.004, previous_run="r0"
+)
+# What the report reads of the report of the run before.
+REPORT_BEFORE = {
+    "run": "r0",
+    "drop": "earlier",
+    "images": 50,
+    "rejects": 1,
+    "pca": {"model_id": "r0", "k": 7},
+    "explained_variance_of_this_run": 0.71,
+}
 
 
 @dataclass(frozen=True)
@@ -168,6 +181,8 @@ def run(
     pq.write_table(table, content)
     put(layout.batch(params.run), content.getvalue())
     put(layout.retained(params.run), b"[]")
+    put(layout.plan_summary(params.run), PLAN.to_json().encode())
+    put(layout.report_data(PLAN.previous_run), json.dumps(REPORT_BEFORE).encode())
     for part in (layout.features_part(params.drop, params.run), layout.projected_part(params.pca, params.drop, params.run)):
         put(f"{part}{LEFT_BEHIND}", b"what a task had written that was done again")
 

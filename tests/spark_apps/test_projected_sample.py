@@ -6,9 +6,14 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyspark import SparkContext
 
-from fruits.projected_sample import Survey, nothing, survey_rows
+from fruits.cluster_counts import count_clusters
+from fruits.clusters import nearest_centers
+from fruits.projected_sample import Survey, nothing, survey, survey_rows, vectors_of
+from fruits.storage import Storage
 from fruits_contract import columns
+from fruits_contract.manifest import WrittenFile
 
 K = 3
 COUNT = 10
@@ -59,3 +64,36 @@ def test_mean_and_spread_are_those_of_numpy(rows: pa.RecordBatch) -> None:
     assert sums.count == len(own) == 13
     assert np.allclose(sums.mean, own.mean(axis=0))
     assert sums.spread == pytest.approx(np.sqrt(np.square(own - own.mean(axis=0)).sum(axis=1).mean()))
+
+
+def put(storage: Storage, key: str, rows: pa.RecordBatch) -> WrittenFile:
+    written = storage.write_parquet(key, [rows], rows.schema)
+    assert written is not None
+    return written
+
+
+@pytest.mark.slow
+@pytest.mark.spark4
+def test_spark_surveys_files_as_one(context: SparkContext, storage: Storage, rows: pa.RecordBatch) -> None:
+    files = [put(storage, f"sample/{start}.parquet", rows.slice(start, 10)) for start in (30, 0, 20, 10)]
+    found = survey(context, files, bucket=storage.bucket, k=K, count=COUNT)
+    whole = survey_rows(rows, k=K, count=COUNT)
+    assert found.sample.paths.tolist() == whole.sample.paths.tolist()
+    assert {name: sums.count for name, sums in found.varieties.items()} == {
+        name: sums.count for name, sums in whole.varieties.items()
+    }
+    assert len(survey(context, [], bucket=storage.bucket, k=K, count=COUNT).sample) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.spark4
+def test_spark_counts_the_photos_of_each_cluster(context: SparkContext, storage: Storage, rows: pa.RecordBatch) -> None:
+    files = [put(storage, f"clusters/{start}.parquet", rows.slice(start, 20)) for start in (0, 20)]
+    centers = np.random.default_rng(1).normal(size=(4, K))
+    counted = count_clusters(context, files, bucket=storage.bucket, centers=centers)
+    nearest = nearest_centers(vectors_of(rows, k=K), centers)
+    labels = np.array(rows["label"].to_pylist())
+    expected = [[int(((labels == name) & (nearest == cluster)).sum()) for cluster in range(4)] for name in sorted(set(labels))]
+    assert counted.counts.tolist() == expected
+    assert count_clusters(context, [], bucket=storage.bucket, centers=centers).counts.shape == (0, 4)
+    assert count_clusters(context, files, bucket=storage.bucket, centers=np.empty((0, K))).counts.shape == (0, 0)

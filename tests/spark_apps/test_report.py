@@ -18,7 +18,7 @@ from fruits.saved_pca import PcaCard
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURIZE, REPORT
 from fruits_contract.manifest import Finding
-from tests.spark_apps.conftest import Run
+from tests.spark_apps.conftest import PLAN, Run
 from tests.spark_apps.report_inputs import made
 
 
@@ -116,6 +116,16 @@ def test_the_clusters_figures_are_those_of_another_library(run: Run, figures: di
 def test_photos_that_can_be_read_have_thumbnails(run: Run, text: str) -> None:
     assert run.manifest(REPORT).figures["thumbnails"] == run.readable
     assert len(set(re.findall(r"data:image/webp;base64,[A-Za-z0-9+/=]+", text))) > run.readable / 2
+
+
+@pytest.mark.slow
+@pytest.mark.spark4
+def test_the_cost_of_the_plan_and_the_run_before_are_shown(run: Run, figures: dict[str, Any], text: str) -> None:
+    assert figures["cost"] == PLAN.__dict__
+    assert "0.11 USD with Spot core nodes" in text
+    assert (figures["drift"]["run"], figures["drift"]["shifts"]) == ("r0", [])
+    assert {"name": "photos", "before": 50, "now": run.photos} in figures["drift"]["changes"]
+    assert "of drop earlier" in text
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from fruits_airflow.ui.trainings import read_trainings
 from fruits_airflow.ui.trend import Trend, trend
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, EVALUATE_CLASSIFIER
-from fruits_contract.features_pipeline import FEATURES_PIPELINE
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, REPORT
 
 STATIC = Path(__file__).parent / "static"
 STATIC_FILES = {"pages.css": "text/css", "pages.js": "text/javascript"}
@@ -91,7 +91,7 @@ def all_runs(bucket: BucketDep, known: AirflowRunsDep) -> str:
 def report(run: str, bucket: BucketDep) -> str:
     """Return the page of a run: its report in a frame."""
     params = read_json(bucket, layout.run_params(layout.check_name(run, what="run")))
-    bucket.read(layout.report_data(run))
+    bucket.read(layout.manifest(run, REPORT.name))
     return render(
         "document.html",
         root="../",

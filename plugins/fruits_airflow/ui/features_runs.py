@@ -10,6 +10,7 @@ from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import has_run, open_table
 from fruits_airflow.ui.airflow_runs import AirflowRun
 from fruits_contract import layout
+from fruits_contract.features_pipeline import REPORT
 
 READERS = 16
 
@@ -31,7 +32,7 @@ class FeaturesRun:
     seconds
         The stages' own work together, without the start of the cluster and of Spark.
     usd
-        Price that was expected when the run was planned, with Spot core nodes and S3's requests.
+        Price that the report expects, with Spot core nodes and S3's requests; None for a report without.
     """
 
     run: str
@@ -52,17 +53,16 @@ class FeaturesRun:
 def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesRun]:
     """Return all runs, the newest first: those of the bucket, and those of which only Airflow knows.
 
-    Reads three objects per run.
+    Reads two small objects per run.
     """
     table = open_table(bucket, layout.FEATURES_TABLE)
     with ThreadPoolExecutor(READERS) as readers:
         names = bucket.folders(layout.RUNS)
         all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
-        plans = readers.map(lambda run: read_json(bucket, layout.plan_summary(run)), names)
-        reports = readers.map(lambda run: _report_figures(bucket, run), names)
+        headlines = readers.map(lambda run: _headline(bucket, run), names)
         in_bucket = {
-            run: _described(run, params, plan, report, airflow=known.get(run), is_committed=has_run(table, run))
-            for run, params, plan, report in zip(names, all_params, plans, reports, strict=True)
+            run: _described(run, params, headline, airflow=known.get(run), is_committed=has_run(table, run))
+            for run, params, headline in zip(names, all_params, headlines, strict=True)
             if "drop" in params
         }
     only_in_airflow = [
@@ -73,26 +73,19 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
     return sorted([*in_bucket.values(), *only_in_airflow], key=lambda run: run.at, reverse=True)
 
 
-def _report_figures(bucket: Bucket, run: str) -> dict[str, Any]:
-    """Return what the page shows of a report's figures, and not the points of its map."""
-    report = read_json(bucket, layout.report_data(run))
-    shown = ("images", "rejects", "pca", "stages", "findings")
-    return {name: report[name] for name in shown if name in report}
+def _headline(bucket: Bucket, run: str) -> dict[str, Any]:
+    """Return the headline of a run's report from the stage's manifest: report.json also has the points of its map."""
+    manifest = read_json(bucket, layout.manifest(run, REPORT.name))
+    headline: dict[str, Any] = manifest.get("figures", {}).get("headline", {})
+    return headline
 
 
 def _described(
-    run: str,
-    params: dict[str, Any],
-    plan: dict[str, Any],
-    report: dict[str, Any],
-    *,
-    airflow: AirflowRun | None,
-    is_committed: bool,
+    run: str, params: dict[str, Any], headline: dict[str, Any], *, airflow: AirflowRun | None, is_committed: bool
 ) -> FeaturesRun:
-    stages = report.get("stages", [])
-    red = tuple(str(finding["message"]) for finding in report.get("findings", []) if finding["severity"] == "red")
+    red = tuple(headline.get("red", ()))
     # A run without new photos commits nothing to the features, and is published all the same.
-    is_published = is_committed or (bool(report) and not red and airflow is not None and airflow.state == "success")
+    is_published = is_committed or (bool(headline) and not red and airflow is not None and airflow.state == "success")
     if is_published:
         verdict = "published"
     elif red:
@@ -102,17 +95,17 @@ def _described(
     return FeaturesRun(
         run=run,
         dag_run_id=str(params.get("dag_run_id", "")),
-        at=airflow.run_after if airflow else (stages[0]["started_at"] if stages else ""),
+        at=airflow.run_after if airflow else headline.get("started_at", ""),
         verdict=verdict,
         reasons=() if is_published else red,
         drop=str(params["drop"]),
         mode=str(params.get("mode", "")),
-        photos=report.get("images"),
-        rejects=report.get("rejects"),
-        k=report.get("pca", {}).get("k"),
-        seconds=sum(stage["seconds"] for stage in stages) if stages else None,
-        usd=plan["spot_usd"] + plan["s3_usd"] if plan else None,
-        has_report=bool(report),
+        photos=headline.get("images"),
+        rejects=headline.get("rejects"),
+        k=headline.get("k"),
+        seconds=headline.get("seconds"),
+        usd=headline.get("usd"),
+        has_report=bool(headline),
     )
 
 

@@ -15,7 +15,6 @@ from fruits_airflow.ui.app import app, project_bucket
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Finding, Manifest
-from fruits_contract.plan_summary import PlanSummary
 from tests.fixtures import published_run
 
 PAGES = [
@@ -31,9 +30,17 @@ PAGES = [
 
 def write_report(bucket: Bucket, params: FeaturesRunParams, *, findings: tuple[Finding, ...] = (), **figures: Any) -> None:
     """Write what the stage `report` writes."""
-    stages = [{"stage": name, "started_at": "2026-11-22T03:00:00+00:00", "seconds": 30.5} for name in ("featurize", "validate")]
-    data = {"images": 4320, "rejects": 7, "pca": {"k": 22}, "stages": stages, "findings": [vars(found) for found in findings]}
-    bucket.write(layout.report_data(params.run), json.dumps(data | figures).encode())
+    headline = {
+        "red": [found.message for found in findings],
+        "started_at": "2026-11-22T03:00:00+00:00",
+        "images": 4320,
+        "rejects": 7,
+        "k": 22,
+        "seconds": 61.0,
+        "usd": None,
+    }
+    manifest = Manifest("report", params.run, "2026-11-22T03:01:00+00:00", 5.0, figures={"headline": headline | figures})
+    bucket.write(layout.manifest(params.run, "report"), manifest.to_json().encode())
     bucket.write(layout.report_page(params.run), b"<!doctype html><p id=report>The report</p>")
 
 
@@ -103,10 +110,10 @@ def test_the_newest_run_is_first_and_trends_follow_the_figures(
     assert 'aria-label="photos of the last 2 runs"' in page
 
 
-def test_the_expected_price_is_the_one_of_the_plan(published: FeaturesRunParams, bucket: Bucket, reader: TestClient) -> None:
-    planned = PlanSummary.from_json(bucket.read(layout.plan_summary(published.run)))
-    assert planned.spot_usd > 0
-    assert f">{planned.spot_usd + planned.s3_usd:.2f}<" in reader.get("/").text
+def test_the_price_is_the_one_that_the_report_expects(published: FeaturesRunParams, bucket: Bucket, reader: TestClient) -> None:
+    assert ">0.73<" not in reader.get("/").text
+    write_report(bucket, published, usd=0.73)
+    assert ">0.73<" in reader.get("/").text
 
 
 def test_an_empty_bucket_is_explained(reader: TestClient) -> None:
