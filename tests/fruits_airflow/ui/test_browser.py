@@ -84,7 +84,7 @@ def test_from_the_navigation_to_a_report_and_to_its_dag_run(page: Page, publishe
     results = in_frame(page).frame_locator("iframe").get_by_role("listitem")
     expect(results).to_have_count(4)
     assert sorted(results.all_text_contents()) == [
-        "compiled allowed",
+        "compiled refused",
         "cookie refused",
         "parent refused",
         "request refused",
