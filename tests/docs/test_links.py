@@ -9,8 +9,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")])
-# Made by a command of their own (make pictures).
-PICTURES = ROOT / "docs" / "pictures"
 
 
 def broken(page: Path) -> Iterator[str]:
@@ -19,8 +17,6 @@ def broken(page: Path) -> Iterator[str]:
             continue
         name, _, anchor = target.partition("#")
         file = (page.parent / name).resolve() if name else page
-        if file.parent == PICTURES:
-            continue
         if not file.exists() or (anchor and anchor not in anchors(file)):
             yield target
 
