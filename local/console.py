@@ -55,20 +55,28 @@ def _in_place(what: str) -> Iterator[Update]:
 def _in_lines(what: str) -> Iterator[Update]:
     counted = ""
     began = time.monotonic()
-    is_over = threading.Event()
 
     def update(done: int, total: int) -> None:
         nonlocal counted
         counted = f": {done:,} of {total:,}"
 
+    with repeating(lambda: say(f"{what}{counted}, {time.monotonic() - began:.0f} s"), every_s=LINE_EVERY_S):
+        yield update
+
+
+@contextlib.contextmanager
+def repeating(action: Callable[[], None], *, every_s: float) -> Iterator[None]:
+    """Call `action` in a thread every few seconds while the body runs."""
+    is_over = threading.Event()
+
     def repeat() -> None:
-        while not is_over.wait(LINE_EVERY_S):
-            say(f"{what}{counted}, {time.monotonic() - began:.0f} s")
+        while not is_over.wait(every_s):
+            action()
 
     thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
     try:
-        yield update
+        yield
     finally:
         is_over.set()
         thread.join()

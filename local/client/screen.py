@@ -15,6 +15,7 @@ from rich.text import Text
 
 from local.client.airflow_api import RUNNING, DagRun
 from local.client.live_log import LogTail
+from local.console import repeating
 
 TAIL_LINES = 8
 QUIET_S = 3.0  # without a terminal, a line follows after so many seconds
@@ -93,19 +94,8 @@ def open_screen(console: Console) -> Iterator[Screen]:
             yield Screen(console, live)
         return
     screen = Screen(console)
-    is_over = threading.Event()
-
-    def remind() -> None:
-        while not is_over.wait(REMIND_S):
-            screen.remind()
-
-    reminder = threading.Thread(target=remind, daemon=True)
-    reminder.start()
-    try:
+    with repeating(screen.remind, every_s=REMIND_S):
         yield screen
-    finally:
-        is_over.set()
-        reminder.join()
 
 
 def render(run: DagRun, log: LogTail) -> RenderableType:
