@@ -60,12 +60,12 @@ def _in_lines(what: str) -> Iterator[Update]:
         nonlocal counted
         counted = f": {done:,} of {total:,}"
 
-    with repeating(lambda: say(f"{what}{counted}, {time.monotonic() - began:.0f} s"), every_s=LINE_EVERY_S):
+    with calling(lambda: say(f"{what}{counted}, {time.monotonic() - began:.0f} s"), every_s=LINE_EVERY_S):
         yield update
 
 
 @contextlib.contextmanager
-def repeating(action: Callable[[], None], *, every_s: float) -> Iterator[None]:
+def calling(action: Callable[[], None], *, every_s: float) -> Iterator[None]:
     """Call `action` in a thread every few seconds while the body runs."""
     is_over = threading.Event()
 

@@ -53,13 +53,16 @@ class Service:
         self.metrics = Metrics()
         self.models = Models(settings.bucket)
         self.workers: PhotoWorkers | None = None
+        self.problem = ""  # why the bucket could not be read when it was last asked
         self._rate = RateLimitItemPerMinute(settings.requests_per_minute) if settings.requests_per_minute else None
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._uploads = 0
 
     def refresh(self) -> None:
         """Use the current classifier; start the workers with the first one's network."""
+        refused_before = self.models.refusal
         try:
-            changed = self.models.refresh()
+            self.models.refresh()
             current = self.models.current
             if current and self.workers is None:
                 model = self.models.read_extractor(current.classifier.extractor)
@@ -67,21 +70,34 @@ class Service:
         except (StorageError, OSError, ModelRefused, ValueError) as error:
             # The bucket may answer again later; until then the model in use stays.
             log.error("the current model cannot be read: %s", error)
+            self.problem = f"the current model cannot be read: {error}"
             return
-        if changed and current:
-            extractor = current.classifier.extractor
-            self.metrics.model.info({"classifier": current.model_id, "extractor": extractor})
+        self.problem = ""
+        if self.models.refusal and self.models.refusal != refused_before:
+            self.metrics.refused_models.inc()
+        if current:
+            self.metrics.model.info({"classifier": current.model_id, "extractor": current.classifier.extractor})
 
     async def check_rate(self, client: str) -> None:
         """Refuse a client that has used up its requests."""
         if self._rate and not await self._limiter.hit(self._rate, client):
             raise Problem(429, "rate_limited", f"more than {self._rate.amount} requests in a minute", retry_after_s=60)
 
+    async def _read(self, request: Request) -> bytes:
+        """Return the photo; the number of photos that are being sent is bounded, and so is the memory that they take."""
+        if self._uploads >= self.settings.max_waiting:
+            raise Problem(503, "overloaded", f"{self._uploads} photos are being sent already", retry_after_s=1)
+        self._uploads += 1
+        try:
+            return await read_photo(request, self.settings)
+        finally:
+            self._uploads -= 1
+
     async def predict(self, request: Request) -> Answer:
         """Answer one request."""
         began = time.perf_counter()
         await self.check_rate(request.client.host if request.client else "")
-        content = await read_photo(request, self.settings)
+        content = await self._read(request)
         if not self.workers or not self.models.current:
             raise Problem(503, "no_model", NO_MODEL, retry_after_s=60)
         photo = await self.workers.features_of(content)
@@ -120,7 +136,10 @@ def create_app(settings: Settings) -> FastAPI:
 async def _poll(service: Service) -> None:
     while True:
         await asyncio.sleep(service.settings.poll_s)
-        await asyncio.to_thread(service.refresh)
+        try:
+            await asyncio.to_thread(service.refresh)
+        except Exception:
+            log.exception("looking for another classifier failed; trying again in %s s", service.settings.poll_s)
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:
@@ -158,7 +177,8 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     async def ready() -> Response:
         models = service.models
         if not models.current or not service.workers:
-            raise Problem(503, "no_model", models.refusal.reason if models.refusal else NO_MODEL, retry_after_s=60)
+            reason = models.refusal.reason if models.refusal else service.problem
+            raise Problem(503, "no_model", reason or NO_MODEL, retry_after_s=60)
         state: dict[str, Any] = {
             "status": "ready",
             "classifier": models.current.model_id,

@@ -50,33 +50,39 @@ class Models:
         self.refusal: Refusal | None = None
         self._store = S3Store(bucket)
 
-    def refresh(self) -> bool:
-        """Use the classifier that is current in the bucket; return whether it is another one than before.
+    def refresh(self) -> None:
+        """Use the classifier that is current in the bucket.
 
         One that cannot be used is refused: the one in use stays, and `refusal` says why.
+
+        Raises
+        ------
+        ModelRefused
+            When the pointer names no classifier in a form that is known.
         """
         try:
             pointer = json.loads(self._read(layout.CURRENT_MODELS))
         except FileNotFoundError:
-            return False
-        entry = pointer.get("classifier")
+            return
+        entry = pointer.get("classifier") if isinstance(pointer, dict) else None
         if not entry:
-            return False
+            return
+        if not isinstance(entry, dict) or "model_id" not in entry:
+            raise ModelRefused(f"{layout.CURRENT_MODELS} names no model_id of a classifier: {entry!r}")
         model_id = str(entry["model_id"])
         if self.current and self.current.model_id == model_id:
             self.refusal = None
-            return False
+            return
         if self.refusal and self.refusal.model_id == model_id:
-            return False
+            return
         try:
             self.current = CurrentModel(model_id, self._load(model_id))
         except (ModelRefused, InvalidClassifier, FileNotFoundError) as error:
             self.refusal = Refusal(model_id, str(error))
             log.error("classifier %s is refused: %s", model_id, error)
-            return False
+            return
         self.refusal = None
         log.info("classifier %s is in use", model_id)
-        return True
 
     def read_extractor(self, digest: str) -> bytes:
         """Return the bytes of a feature extractor.

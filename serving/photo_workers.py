@@ -5,7 +5,9 @@ import io
 import logging
 import multiprocessing
 import time
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TaskTimeout
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,17 +56,21 @@ class PhotoWorkers:
     def __init__(self, settings: Settings, model: bytes, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._model = model
         self._waiting = 0
-        self._pool = ProcessPool(
-            max_workers=settings.workers,
-            initializer=_start_worker,
-            initargs=(model, settings.max_pixels),
-            # Not forked from this process, which has threads.
-            context=multiprocessing.get_context("forkserver"),
-        )
+        self._pool = self._open_pool()
         # The pool starts its workers with the first task; the first client should not wait for that.
         for future in [self._pool.schedule(_warm_up) for _ in range(settings.workers)]:
             future.result()
+
+    def _open_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._settings.workers,
+            initializer=_start_worker,
+            initargs=(self._model, self._settings.max_pixels),
+            # Not forked from this process, which has threads.
+            context=multiprocessing.get_context("forkserver"),
+        )
 
     async def features_of(self, content: bytes) -> PhotoFeatures:
         """Return the features of a photo.
@@ -90,25 +96,37 @@ class PhotoWorkers:
     async def _run(self, content: bytes) -> PhotoFeatures | Refused:
         try:
             return await self._attempt(content)
-        except ProcessExpired as error:
+        except (ProcessExpired, BrokenProcessPool) as error:
             # The worker may have been killed for another reason than this photo.
-            log.warning("a worker died with exit code %s; trying once more", error.exitcode)
+            log.warning("a worker died; trying once more: %s", error)
             self._metrics.worker_deaths.inc()
         try:
             return await self._attempt(content)
-        except ProcessExpired as error:
+        except (ProcessExpired, BrokenProcessPool) as error:
             self._metrics.worker_deaths.inc()
             raise Problem(422, "worker_died", "two workers died while they read this photo") from error
 
     async def _attempt(self, content: bytes) -> PhotoFeatures | Refused:
         limit_s = self._settings.photo_timeout_s
-        future = self._pool.schedule(_features_of, args=(content,), timeout=limit_s)
+        future = self._schedule(content)
         try:
             found: PhotoFeatures | Refused = await asyncio.wrap_future(future)
         except TaskTimeout as error:
             self._metrics.worker_deaths.inc()
             raise Problem(422, "timeout", f"reading this photo took more than {limit_s:g} s") from error
         return found
+
+    def _schedule(self, content: bytes) -> "Future[PhotoFeatures | Refused]":
+        limit_s = self._settings.photo_timeout_s
+        try:
+            return self._pool.schedule(_features_of, args=(content,), timeout=limit_s)
+        except RuntimeError:
+            # pebble gives up a pool when a worker dies while none has a task.
+            log.warning("a worker died while it was idle; starting new ones")
+            self._metrics.worker_deaths.inc()
+            broken, self._pool = self._pool, self._open_pool()
+            broken.stop()
+            return self._pool.schedule(_features_of, args=(content,), timeout=limit_s)
 
     def stop(self) -> None:
         """End the workers; tasks under way are waited for."""

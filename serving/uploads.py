@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from serving.problems import Problem
 from serving.settings import Settings
@@ -56,6 +57,8 @@ async def _read_body(request: Request, settings: Settings) -> bytes:
                 body += chunk
                 if len(body) > settings.max_bytes:
                     raise _too_large(settings)
+    except ClientDisconnect as error:
+        raise Problem(400, "disconnected", "the client closed the connection before the photo was complete") from error
     except TimeoutError as error:
         raise Problem(408, "too_slow", f"the photo did not arrive within {settings.read_timeout_s:g} s") from error
     return bytes(body)

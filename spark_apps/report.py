@@ -69,8 +69,7 @@ def main(argv: list[str]) -> None:
         seconds=run.seconds,
     )
     figures = figures_of(inputs)
-    before = _read_report(storage, plan.previous_run) if plan else None
-    figures["drift"] = changes_since(before, figures) if before else None
+    figures["drift"] = _changes(storage, figures, previous_run=plan.previous_run if plan else "")
     storage.write(layout.report_data(params.run), json.dumps(figures) + "\n")
     content = page(figures, photo_map)
     storage.write(layout.report_page(params.run), content)
@@ -82,23 +81,27 @@ def main(argv: list[str]) -> None:
     )
 
 
+# The plan may be of another release, and the run before as well: the report is worth publishing without them.
+
+
 def _read_plan(storage: Storage, run: str) -> PlanSummary | None:
-    """Return what the plan expected; None where a run was planned by an earlier release."""
+    """Return what the plan expected; None where it is missing or cannot be understood."""
     try:
         return PlanSummary.from_json(storage.read(layout.plan_summary(run)))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError) as error:
+        print(f"report: no expected cost, because the plan cannot be read: {error}", file=sys.stderr)
         return None
 
 
-def _read_report(storage: Storage, run: str) -> dict[str, Any] | None:
-    """Return the figures of another run's report; None where there is no such run, or its report was deleted."""
-    if not run:
+def _changes(storage: Storage, figures: dict[str, Any], *, previous_run: str) -> dict[str, Any] | None:
+    """Return the comparison with the run before; None where there is none, or its report cannot be understood."""
+    if not previous_run:
         return None
     try:
-        figures: dict[str, Any] = json.loads(storage.read(layout.report_data(run)))
-    except FileNotFoundError:
+        return changes_since(json.loads(storage.read(layout.report_data(previous_run))), figures)
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        print(f"report: no comparison, because the report of {previous_run} cannot be read: {error!r}", file=sys.stderr)
         return None
-    return figures
 
 
 if __name__ == "__main__":

@@ -67,9 +67,11 @@ class LiveLog:
     def _progress(self, run: DagRun, task: TaskRun) -> Progress | None:
         try:
             content = obstore.get(self._store, layout.progress(layout.run_name(run.id), task.task)).bytes()
+            return Progress.from_json(content.to_bytes())
         except (FileNotFoundError, StorageError):
             return None
-        return Progress.from_json(content.to_bytes())
+        except (ValueError, TypeError):  # written by another version of the stages
+            return None
 
     def ended(self, run: DagRun, task: TaskRun, *, count: int) -> LogTail:
         """Return the end of Airflow's log of a task that is over: which includes the end of its step's log."""

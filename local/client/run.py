@@ -1,5 +1,6 @@
 """One run from photos on this machine to a report on this machine, through services that are up."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,14 +77,17 @@ def run(place: Place, request: RunRequest) -> int:
         api = place.api()
         with working(f"Waiting for Airflow to parse {DAG}"):
             wait_until_parsed(api, DAG)
-        training = train.prepare(api) if request.train else None
-        api.set_paused(DAG, is_paused=False)
-        with working(f"Triggering {DAG}"):
-            run_id = api.trigger(DAG, {**request.params, "drop": request.drop})
+        with train.prepared(api) if request.train else nullcontext() as training:
+            return _run_dag(place, request, api, training, console=console)
     except (CannotUpload, DagNotUsable, AirflowRefused) as error:
         console.print(f"{error}")
         return 1
 
+
+def _run_dag(place: Place, request: RunRequest, api: AirflowApi, training: train.Training | None, *, console: Console) -> int:
+    api.set_paused(DAG, is_paused=False)
+    with working(f"Triggering {DAG}"):
+        run_id = api.trigger(DAG, {**request.params, "drop": request.drop})
     console.print(f"{DAG}: run {run_id}, {place.shown_url}/dags/{DAG}/runs/{run_id}")
     log = LiveLog(api, place.emr_folder, place.bucket)
     ended = follow(api, DAG, run_id, console=console, log=log)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from local.client.airflow_api import RUNNING, DagRun
 from local.client.live_log import LogTail
-from local.console import repeating
+from local.console import calling
 
 TAIL_LINES = 8
 QUIET_S = 3.0  # without a terminal, a line follows after so many seconds
@@ -94,7 +94,7 @@ def open_screen(console: Console) -> Iterator[Screen]:
             yield Screen(console, live)
         return
     screen = Screen(console)
-    with repeating(screen.remind, every_s=REMIND_S):
+    with calling(screen.remind, every_s=REMIND_S):
         yield screen
 
 

@@ -1,6 +1,7 @@
 """Trains a classifier after a run: waits for the run that the publication starts, follows it, and fetches the model card."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,12 +27,18 @@ class Training:
     last_run: str | None
 
 
-def prepare(api: AirflowApi) -> Training:
-    """Let the next publication start a training."""
+@contextmanager
+def prepared(api: AirflowApi) -> Iterator[Training]:
+    """Let a publication start a training while the body runs."""
     wait_until_parsed(api, DAG)
     last_run = api.newest_asset_run(DAG)
     api.set_paused(DAG, is_paused=False)
-    return Training(last_run)
+    try:
+        yield Training(last_run)
+    finally:
+        # A later publication would start a training that dies with the services.
+        with suppress(httpx.HTTPError, AirflowRefused):
+            api.set_paused(DAG, is_paused=True)
 
 
 def run(
@@ -44,16 +51,11 @@ def run(
     int
         0 when it succeeded, 1 otherwise.
     """
-    try:
-        with working(f"Waiting for the publication to start {DAG}"):
-            started = _run_of_publication(api, training) if is_published else None
-        run_id = started or api.trigger(DAG, {})
-        console.print(f"{DAG}: run {run_id}")
-        ended = follow(api, DAG, run_id, console=console, log=log)
-    finally:
-        # A later publication would start a training that dies with the services.
-        with suppress(httpx.HTTPError, AirflowRefused):
-            api.set_paused(DAG, is_paused=True)
+    with working(f"Waiting for the publication to start {DAG}"):
+        started = _run_of_publication(api, training) if is_published else None
+    run_id = started or api.trigger(DAG, {})
+    console.print(f"{DAG}: run {run_id}")
+    ended = follow(api, DAG, run_id, console=console, log=log)
     fetched = classifier_results.fetch(bucket, run_id, into=out)
     if ended.state != "success":
         results.print_failure(console, ended, fetched, log)

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError
 from obstore.exceptions import BaseError as StorageError
 
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.current import make_current, read_current
+from fruits_airflow.current import CurrentModelChanged, make_current, read_current
 from fruits_contract import layout
 
 CLASSIFIERS = "models/classifier/"
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         bucket = Bucket(arguments.bucket, session=session, client=session.client("s3"))
         before, now = roll_back(bucket, to=arguments.to)
-    except CannotRollBack as error:
+    except (CannotRollBack, CurrentModelChanged) as error:
         print(error, file=sys.stderr)
         return 1
     except (BotoCoreError, StorageError) as error:

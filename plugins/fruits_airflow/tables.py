@@ -59,10 +59,17 @@ class PublishedTable:
         return has_run(self.open(), run)
 
     def newest_run(self) -> str:
-        """Return the run that was committed last; '' where none of the newest commits is of a run."""
+        """Return the run that was committed last, of those that a restored table has; '' where the newest commits have none."""
         table = self.open()
-        newest_first = table.history(COMMITS_READ) if table else []
-        return next((str(commit[RUN]) for commit in newest_first if RUN in commit), "")
+        restored: int | None = None  # the version of the last RESTORE: the commits between it and that one do not count
+        for commit in table.history(COMMITS_READ) if table else []:
+            if restored is not None and commit["version"] > restored:
+                continue
+            if commit["operation"] == "RESTORE":
+                restored = int(commit["operationParameters"]["version"])
+            elif RUN in commit:
+                return str(commit[RUN])
+        return ""
 
     def publish(self, files: Sequence[WrittenFile], *, run: str) -> bool:
         """Commit the files of a run, once, with the run's name as Delta application transaction.

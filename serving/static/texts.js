@@ -25,7 +25,7 @@ export const texts = {
     unreadable: "This file is not a photo that I can read. Choose a JPEG, PNG or WebP.",
     too_large: "This photo is too large. Choose a smaller one.",
     too_many_pixels: "This photo has too many pixels. Choose a smaller one.",
-    rate_limited: "That were many photos in a short time. Wait a minute and try again.",
+    rate_limited: "Too many photos in a short time. Wait a minute and try again.",
     overloaded: "Many people are asking right now. Try again in a moment.",
     no_model: "The service has not learnt any fruit yet. Try again later.",
     timeout: "This photo took too long to read. Try another one.",

@@ -8,7 +8,7 @@ import numpy as np
 from pyspark import SparkContext
 
 from fruits.clusters import Contingency, nearest_centers
-from fruits.projected_sample import vectors_of
+from fruits.projected_sample import projections_of, without_faults
 from fruits.row_counts import in_tasks
 from fruits.storage import Storage
 from fruits_contract import columns
@@ -21,8 +21,9 @@ def count_clusters(context: SparkContext, files: Sequence[WrittenFile], *, bucke
     def count(file: WrittenFile) -> Counter[tuple[str, int]]:
         pairs: Counter[tuple[str, int]] = Counter()
         for rows in Storage(bucket).read_rows(file.key, list(columns.PROJECTED)):
-            clusters = nearest_centers(vectors_of(rows, k=centers.shape[1]), centers)
-            pairs.update(zip(rows["label"].to_pylist(), clusters.tolist(), strict=True))
+            sound = without_faults(rows, k=centers.shape[1])
+            clusters = nearest_centers(projections_of(sound, k=centers.shape[1]), centers)
+            pairs.update(zip(sound["label"].to_pylist(), clusters.tolist(), strict=True))
         return pairs
 
     pairs = in_tasks(context, files).map(count).treeReduce(add) if files and len(centers) else Counter()

@@ -2,7 +2,8 @@
 
 Fruits-360 photos are frames of a turning fruit: neighbouring frames are almost the same picture. A random split puts such
 neighbours on both sides, and flatters. So a whole rotation axis of each variety is held out. The choice depends on names alone:
-the same photos are held out from every classifier that is trained on them.
+the same photos are held out from every classifier that is trained on them. Photos of a later drop can move it: a new last axis
+is held out from then on, although earlier classifiers were trained on the one before.
 """
 
 import hashlib
@@ -11,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-# Frames of Fruits-360: <frame>_100.jpg, r_<frame>_100.jpg, r0_, r1_, r2_ ...; the prefix names the rotation axis.
-_FRAME = re.compile(r"(?P<axis>r\d?)?_?(?P<frame>\d+)_\d+\.\w+")
+# Frames of Fruits-360: <frame>_100.jpg, r_<frame>_100.jpg, r0_, r1_, r2_ ...; the prefix names the rotation axis. In its original
+# size: r0_<frame>.jpg. Names of cameras, such as 20231005_143015.jpg, are none.
+_FRAME = re.compile(r"(?:(?P<axis>r\d?)_)?(?P<frame>\d+)_100\.\w+|(?P<whole_axis>r\d)_(?P<whole_frame>\d+)\.\w+")
 # Copies of one photo in "Fruits fresh and rotten for classification" and others: they stay on the side of their original.
 _COPY = re.compile(r"^(rotated_by_\d+_|translation_|saltandpepper_|vertical_flip_|horizontal_flip_|flip_|noise_)+", re.IGNORECASE)
 SHARE = 4  # without rotation axes, a quarter is held out
@@ -28,7 +30,9 @@ class Frame(NamedTuple):
 def frame_of(path: str) -> Frame | None:
     """Return the frame that a photo's name states; None for a photo that is no frame of a rotation."""
     match = _FRAME.fullmatch(path.rsplit("/", 1)[-1])
-    return Frame(match["axis"] or "", int(match["frame"])) if match else None
+    if match is None:
+        return None
+    return Frame(match["axis"] or match["whole_axis"] or "", int(match["frame"] or match["whole_frame"]))
 
 
 def is_in_share(path: str) -> bool:

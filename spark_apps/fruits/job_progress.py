@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from obstore.exceptions import BaseError as StorageError
 from pyspark import SparkContext
 
 from fruits.repeating import repeating
@@ -62,9 +63,14 @@ def show_photos(run: StageRun[Any], *, what: str, total: int) -> Iterator[str]:
     folder = layout.task_counts(run.params.run, run.stage.name)
     run.storage.delete_folder(folder)  # the counts of an earlier attempt of the stage
     counts = TaskCounts(run.storage, folder)
-    with show_progress(run, what=what, unit="photos", count=lambda: (counts.total(), total)):
-        yield folder
-    run.storage.delete_folder(folder)
+    try:
+        with show_progress(run, what=what, unit="photos", count=lambda: (counts.total(), total)):
+            yield folder
+    finally:
+        try:
+            run.storage.delete_folder(folder)
+        except StorageError as error:
+            print(f"{run.stage.name}: the counts of the tasks are left behind: {error}", file=sys.stderr, flush=True)
 
 
 class Speed:

@@ -35,8 +35,10 @@ LIMITS = (
     "Folders without a word for a condition count as fresh.",
 )
 SPLIT = (
-    "Of each variety, the last rotation axis is held out from training. Neighbouring frames of one axis are near copies. A "
-    "random split puts such neighbours on both sides, so its figure is about frames that were all but seen, not about new photos."
+    "Held out from training: the last rotation axis of each variety, the last quarter of the frames where there is one axis, or "
+    "a quarter of the originals with all their copies where names are no frames. Neighbouring frames of one axis are near "
+    "copies. A random split puts such neighbours on both sides, so its figure is about frames that were all but seen, not about "
+    "new photos."
 )
 
 

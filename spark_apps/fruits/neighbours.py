@@ -13,11 +13,13 @@ EARLY_ITERATIONS, ITERATIONS = 100, 250
 
 
 def embed(vectors: np.ndarray) -> np.ndarray | None:
-    """Return t-SNE coordinates of `vectors`, shape (n, k), as shape (n, 2); None for fewer than `FEWEST_PHOTOS`.
+    """Return t-SNE coordinates of `vectors`, shape (n, k), as shape (n, 2).
+
+    None for fewer than `FEWEST_PHOTOS`, for a single component, and for vectors that are all equal.
 
     It starts from the first components, so that both maps look alike, and is the same each time.
     """
-    if len(vectors) < FEWEST_PHOTOS:
+    if len(vectors) < FEWEST_PHOTOS or vectors.shape[1] < 2 or not np.ptp(vectors, axis=0).any():
         return None
     from openTSNE import TSNE  # on first use: it takes a second to load
 

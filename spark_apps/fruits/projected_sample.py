@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark import SparkContext
 
+from fruits.checks import projection_faults
 from fruits.row_counts import in_tasks
 from fruits.storage import Storage
 from fruits_contract import columns
@@ -109,8 +110,9 @@ def survey(context: SparkContext, files: Sequence[WrittenFile], *, bucket: str, 
 
 def survey_rows(rows: pa.RecordBatch, *, k: int, count: int) -> Survey:
     """Survey rows of `columns.PROJECTED`."""
+    rows = without_faults(rows, k=k)
     paths, labels = (np.array(rows[name].to_pylist(), dtype=object) for name in ("path", "label"))
-    vectors = vectors_of(rows, k=k)
+    vectors = projections_of(rows, k=k)
     digests = np.array([_digest(path) for path in paths], dtype=np.uint64)
     kept = np.argsort(digests, kind="stable")[:count]
     sample = PhotoSample(digests[kept], paths[kept], labels[kept], vectors[kept])
@@ -121,7 +123,13 @@ def survey_rows(rows: pa.RecordBatch, *, k: int, count: int) -> Survey:
     return Survey(sample, varieties)
 
 
-def vectors_of(rows: pa.RecordBatch, *, k: int) -> np.ndarray:
+def without_faults(rows: pa.RecordBatch, *, k: int) -> pa.RecordBatch:
+    """Return the rows but those whose projection `validate` calls faulty: the report names them as a finding."""
+    is_faulty = projection_faults(rows, k=k)["projected"]
+    return rows.filter(pa.array(~is_faulty)) if is_faulty.any() else rows
+
+
+def projections_of(rows: pa.RecordBatch, *, k: int) -> np.ndarray:
     """Return the projections of `rows`, shape (n, k), float32, without copying them."""
     vectors: np.ndarray = rows["projected"].flatten().to_numpy().reshape(len(rows), k)
     return vectors

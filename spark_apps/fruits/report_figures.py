@@ -40,7 +40,7 @@ def colors_of(varieties: list[str]) -> dict[str, str]:
     return colors
 
 
-def scree(spectrum: list[float], *, kept: int) -> dict[str, Any]:
+def scree_figure(spectrum: list[float], *, kept: int) -> dict[str, Any]:
     """Return the scree plot: bars for the share of each component, a line for their sum, a dashed line at k."""
     ranks = np.arange(1, len(spectrum) + 1)
     source = ColumnDataSource({"rank": ranks, "share": np.array(spectrum), "total": np.cumsum(spectrum)})
@@ -58,7 +58,7 @@ def scree(spectrum: list[float], *, kept: int) -> dict[str, Any]:
     return embedded(plot)
 
 
-def photo_map(photos: PhotoMap) -> dict[str, Any]:
+def map_figure(photos: PhotoMap) -> dict[str, Any]:
     """Return the map; report.js switches it between `pca` and `tsne`, highlights varieties and marks the chosen photo."""
     varieties = sorted(set(photos.labels))
     colors = colors_of(varieties)

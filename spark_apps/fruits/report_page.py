@@ -9,7 +9,7 @@ from bokeh.resources import Resources
 from markupsafe import Markup
 
 from fruits.photo_map import PhotoMap
-from fruits.report_figures import colors_of, photo_map, scree
+from fruits.report_figures import colors_of, map_figure, scree_figure
 
 EXAMPLES = 3  # pictures of a variety
 MIXED_SHOWN = 15
@@ -21,7 +21,7 @@ def page(figures: dict[str, Any], photos: PhotoMap) -> str:
     environment.filters["share"] = _share
     environment.filters["usd"] = _usd
     names = [variety["name"] for variety in figures["varieties"]]
-    items = {"map": photo_map(photos), "scree": scree(figures["spectrum"], kept=figures["pca"]["k"])}
+    items = {"map": map_figure(photos), "scree": scree_figure(figures["spectrum"], kept=figures["pca"]["k"])}
     places = {name: figures["map"][name] for name in ("pca", "tsne", "neighbours")}
     return environment.from_string(_text("report.html")).render(
         **figures,

@@ -9,7 +9,7 @@ import struct
 import warnings
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from fruits.errors import UnreadableImage
 
@@ -19,6 +19,16 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
 # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size (scaled DCT) as long as both sides stay this many times the input's.
 SCALED_DCT_MARGIN = 2
+# What makes a photo of each EXIF orientation upright; 1 is upright.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
@@ -71,16 +81,17 @@ def _read(content: bytes, *, scaled_px: int) -> tuple[Image.Image, int, int]:
             width, height = photo.size
             photo.draft(None, (scaled_px, scaled_px))
             _load(photo)
-            if photo.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS:
+            orientation = _orientation(photo)
+            if orientation in QUARTER_TURNS:
                 width, height = height, width
-            ImageOps.exif_transpose(photo, in_place=True)
-            return _rgb(photo), width, height
+            turn = TURNS.get(orientation)
+            return _rgb(photo.transpose(turn) if turn is not None else photo), width, height
     except UnidentifiedImageError as error:
         raise _not_opened(content) from error
     except Image.DecompressionBombError as error:
         raise UnreadableImage("too_many_pixels", str(error)) from error
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
-        # Pillow raises all five for damaged data, depending on the format and on where the damage is.
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, TypeError) as error:
+        # Pillow raises all six for damaged data, depending on the format and on where the damage is.
         reason = "decoder_missing" if _NO_DECODER.search(str(error)) else "truncated"
         raise UnreadableImage(reason, f"{type(error).__name__}: {error}") from error
 
@@ -106,6 +117,18 @@ def _not_opened(content: bytes) -> UnreadableImage:
             reason = "decoder_missing" if isinstance(error.__cause__, KeyError) else "truncated"
             return UnreadableImage(reason, f"{name}: {error}")
     return UnreadableImage("not_an_image", f"{len(content)} bytes that begin with {content[:8]!r}")
+
+
+def _orientation(photo: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where there is none or EXIF cannot be read: the pixels are good all the same.
+
+    Not `ImageOps.exif_transpose`: it also writes all EXIF anew, which fails for a tag of an unexpected type.
+    """
+    try:
+        orientation = photo.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # whatever Pillow raises for bytes that are no EXIF
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _load(photo: Image.Image) -> None:

@@ -39,6 +39,7 @@ def test_a_restored_drop_is_new_and_can_be_published_again(bucket: Bucket, deplo
     restore(bucket, before)
 
     assert published(bucket) == names
+    assert PublishedTable(bucket, layout.PROJECTED_TABLE).newest_run() == "r1"
     # Without the photo that was the problem; a fit was undone as well, so another one makes a current PCA.
     s3.delete_object(Bucket=bucket.name, Key=layout.raw_image("second", "Apple", "2.jpg"))
     params = run_drop(bucket, deployment, "r3", "second", mode=mode)

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,7 @@ def test_a_model_that_cannot_be_used_is_refused_and_the_old_one_stays(
     if fault == "extractor":
         assert state["classifier"] == before
         assert state["refused"]["model_id"] == bad
+        assert service.metric("fruits_refused_models_total") == 1
         assert "it reads features of extractor ffffffffffff, this service runs" in state["refused"]["reason"]
     better = promote(s3, own, replace(classifier, sure_above=0.7))
     assert wait_until(lambda: service.ready().json()["classifier"] == better, timeout_s=20, every_s=0.1)
@@ -127,6 +129,29 @@ def test_killed_workers_are_replaced_and_no_answer_is_wrong(start: Start, own: s
     assert set(load.statuses) == {200}
     assert load.wrong == []
     assert service.metric("fruits_worker_deaths_total") >= 1
+
+
+def test_an_idle_worker_that_is_killed_is_replaced(start: Start, own: str, photos: dict[str, list[bytes]]) -> None:
+    service = start(own)
+    for _ in range(2):
+        wait_for_worker(service).kill()
+        time.sleep(1)  # until the pool has noticed
+        answers = [service.predict(photos["Cherry 3"][0]) for _ in range(4)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert {answer.json()["variety"]["name"] for answer in answers} == {"Cherry 3"}
+    assert service.metric("fruits_worker_deaths_total") >= 1
+
+
+@pytest.mark.parametrize("pointer", [b"[]", b'{"classifier": {"run": "r"}}', b"{"])
+def test_a_pointer_that_is_damaged_changes_nothing_and_the_next_model_is_used(
+    start: Start, own: str, s3: S3Client, classifier: Classifier, photos: dict[str, list[bytes]], pointer: bytes
+) -> None:
+    service = start(own)
+    s3.put_object(Bucket=own, Key=layout.CURRENT_MODELS, Body=pointer)
+    time.sleep(1)  # some polls
+    assert service.predict(photos["Cherry 3"][0]).status_code == 200
+    better = promote(s3, own, replace(classifier, sure_above=0.77))
+    assert wait_until(lambda: service.ready().json()["classifier"] == better, timeout_s=20, every_s=0.1)
 
 
 def wait_for_worker(service: Service) -> psutil.Process:

@@ -13,10 +13,15 @@ from fruits.classifier import Classifier, inputs_of
 from fruits.colors import colors_of
 from fruits.engines import open_engine
 from fruits.vision import decode
+from local.waiting import wait_until
 from release.extractor import Extractor
 from tests.serving.conftest import Service, Start
 
 pytestmark = pytest.mark.slow
+
+UNFINISHED = (
+    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: 9999\r\n\r\n--B"
+)
 
 
 def encoded(image: Image.Image, kind: str) -> bytes:
@@ -153,3 +158,26 @@ def test_metrics_count_requests_and_name_the_model(service: Service, photos: dic
     assert service.metric('fruits_requests_total{status="200"}') == before + 1
     assert service.metric(f'fruits_model_info{{classifier="{model_id}"') == 1
     assert service.metric("fruits_request_seconds_count") >= 1
+
+
+def test_a_client_that_goes_away_is_no_error_of_the_service(start: Start, models: str) -> None:
+    service = start(models)
+    host, port = service.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(UNFINISHED)
+        time.sleep(0.3)
+    assert wait_until(lambda: service.metric('fruits_requests_total{status="400"}') == 1, timeout_s=10, every_s=0.1)
+    assert service.metric('fruits_requests_total{status="500"}') == 0
+
+
+def test_uploads_beyond_the_limit_are_refused(start: Start, models: str, photos: dict[str, list[bytes]]) -> None:
+    service = start(models, max_waiting=2)
+    host, port = service.url.removeprefix("http://").split(":")
+    clients = [socket.create_connection((host, int(port))) for _ in range(2)]
+    for client in clients:
+        client.sendall(UNFINISHED)
+    photo = photos["Cherry 3"][0]
+    assert wait_until(lambda: service.predict(photo).status_code == 503, timeout_s=10, every_s=0.1)
+    for client in clients:
+        client.close()
+    assert wait_until(lambda: service.predict(photo).status_code == 200, timeout_s=10, every_s=0.1)

@@ -26,7 +26,9 @@ def held_out(names: list[str]) -> list[str]:
         ("r2_300_100.jpg", Frame("r2", 300)),
         ("12.jpg", None),
         ("rotated_by_15_Screen Shot 2018-06-08.png", None),
+        ("r0_117.jpg", Frame("r0", 117)),
         ("IMG_20260101_100.jpg", None),
+        ("20231005_143015.jpg", None),
     ],
 )
 def test_a_name_states_axis_and_frame(name: str, frame: Frame | None) -> None:

@@ -27,6 +27,11 @@ def test_few_photos_have_no_map(vectors: np.ndarray, count: int, is_mapped: bool
     assert (embed(vectors[:count]) is not None) == is_mapped
 
 
+@pytest.mark.parametrize("vectors", [np.arange(20.0)[:, None], np.ones((12, 3)), np.ones((20, 3))])
+def test_a_single_component_and_equal_vectors_have_no_map(vectors: np.ndarray) -> None:
+    assert embed(vectors.astype(np.float32)) is None
+
+
 def test_neighbours_are_the_nearest_others(vectors: np.ndarray) -> None:
     found = nearest_neighbours(vectors, count=5)
     distances = np.linalg.norm(vectors[:, None] - vectors, axis=2)

@@ -10,7 +10,7 @@ from pyspark import SparkContext
 
 from fruits.cluster_counts import count_clusters
 from fruits.clusters import nearest_centers
-from fruits.projected_sample import Survey, nothing, survey, survey_rows, vectors_of
+from fruits.projected_sample import Survey, nothing, projections_of, survey, survey_rows
 from fruits.storage import Storage
 from fruits_contract import columns
 from fruits_contract.manifest import WrittenFile
@@ -50,12 +50,24 @@ def test_the_survey_does_not_depend_on_the_files(rows: pa.RecordBatch, cuts: lis
         assert np.allclose(divided.varieties[label].total, sums.total)
 
 
-def test_the_sample_has_the_vectors_of_its_paths(rows: pa.RecordBatch) -> None:
+def test_the_sample_has_the_projections_of_its_paths(rows: pa.RecordBatch) -> None:
     sample = survey_rows(rows, k=K, count=COUNT).sample
     stored = dict(zip(rows["path"].to_pylist(), rows["projected"].to_pylist(), strict=True))
     assert len(sample) == COUNT
     assert [stored[path] for path in sample.paths] == sample.vectors.tolist()
     assert sample.first(4).paths.tolist() == sample.paths[:4].tolist()
+
+
+def test_projections_that_validate_calls_faulty_are_left_out(rows: pa.RecordBatch) -> None:
+    vectors = rows["projected"].to_pylist()
+    vectors[3][0] = float("nan")
+    vectors[7] = vectors[7][:-1]
+    vectors[9] = None
+    odd = rows.set_column(2, "projected", pa.array(vectors, pa.list_(pa.float32())))
+    survey_of_rest = survey_rows(odd, k=K, count=40)
+    assert survey_of_rest.photos == 37
+    assert np.isfinite(survey_of_rest.sample.vectors).all()
+    assert survey_rows(odd.slice(3, 1), k=K, count=40).photos == 0
 
 
 def test_mean_and_spread_are_those_of_numpy(rows: pa.RecordBatch) -> None:
@@ -91,7 +103,7 @@ def test_spark_counts_the_photos_of_each_cluster(context: SparkContext, storage:
     files = [put(storage, f"clusters/{start}.parquet", rows.slice(start, 20)) for start in (0, 20)]
     centers = np.random.default_rng(1).normal(size=(4, K))
     counted = count_clusters(context, files, bucket=storage.bucket, centers=centers)
-    nearest = nearest_centers(vectors_of(rows, k=K), centers)
+    nearest = nearest_centers(projections_of(rows, k=K), centers)
     labels = np.array(rows["label"].to_pylist())
     expected = [[int(((labels == name) & (nearest == cluster)).sum()) for cluster in range(4)] for name in sorted(set(labels))]
     assert counted.counts.tolist() == expected

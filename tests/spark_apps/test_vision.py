@@ -119,6 +119,26 @@ ROTATED = {
 }
 
 
+@pytest.mark.parametrize(
+    "tag",
+    [
+        (0x11A, 2, 3, b"72\0\0"),  # XResolution as text
+        (0x131, 3, 1, b"\1\0\0\0"),  # Software as a number
+        (0x10F, 5, 1, b"\x28\0\0\0"),  # Make as a fraction
+        (0x8769, 4, 1, b"\x0f\x27\0\0"),  # the EXIF directory beyond the end
+        (0x8825, 2, 4, b"abc\0"),  # the GPS directory as text
+    ],
+)
+def test_odd_exif_is_no_reason_to_refuse_a_photo(tag: tuple[int, int, int, bytes]) -> None:
+    tags = sorted([(0x112, 3, 1, b"\6\0\0\0"), tag])
+    directory = b"".join(struct.pack("<HHI", *item[:3]) + item[3] for item in tags)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(64)
+    photo = encode(Image.new("RGB", (8, 4), "red"))
+    image, width, height = decode(photo[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + photo[2:])
+    assert (width, height) == (4, 8)
+    assert image[..., 0].min() > 0.9
+
+
 @pytest.mark.parametrize("orientation", ROTATED)
 def test_a_photo_is_turned_upright_as_its_exif_says(orientation: int) -> None:
     upright = scene()

@@ -97,6 +97,7 @@ class StageOperator(EmrAddStepsOperator):
         self.steps = [step(self.stage, plan.params)]
         self.waiter_delay = settings.poll_s
         self.waiter_max_attempts = max(1, settings.stage_limit_s // settings.poll_s)
+        self._task_instance = context["ti"]
         self._progress = {
             "bucket": plan.params.bucket,
             "region": plan.region,
@@ -109,6 +110,9 @@ class StageOperator(EmrAddStepsOperator):
         from fruits_airflow.emr.triggers import StageTrigger
 
         limit = timedelta(seconds=self.waiter_delay * self.waiter_max_attempts)
+        # Now, so that the link is there while the step runs, and when the trigger is lost.
+        address = {"job_flow_id": str(self.job_flow_id), "step_id": trigger.serialized_fields["step_ids"][0]}
+        self._task_instance.xcom_push(key=StepLogLink.key, value=address)
         super().defer(trigger=StageTrigger.of(trigger, **self._progress), timeout=limit + TRIGGER_GRACE, **kwargs)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
@@ -118,8 +122,6 @@ class StageOperator(EmrAddStepsOperator):
         plan = Plan.of_run(context)
         bucket = Bucket.of(plan.params.bucket, region=plan.region, aws_conn_id=self.aws_conn_id)
         event = validate_execute_complete_event(event)
-        address = {"job_flow_id": str(self.job_flow_id), "step_id": event["value"][0]}
-        context["ti"].xcom_push(key=StepLogLink.key, value=address)
         if event["status"] != "success":
             from fruits_airflow.emr.failures import explain_step
 

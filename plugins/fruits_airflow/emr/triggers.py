@@ -10,7 +10,6 @@ from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.providers.amazon.aws.triggers.emr import EmrAddStepsTrigger, EmrTerminateJobFlowTrigger
 from airflow.triggers.base import TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
-from obstore.exceptions import BaseError as StorageError
 
 from fruits_airflow.bucket import Bucket
 from fruits_contract.progress import Progress
@@ -49,10 +48,15 @@ class ReportingTrigger(AwsBaseWaiterTrigger):
 
     async def _report(self) -> None:
         state = ClusterState(self.waiter_args["ClusterId"], every_s=self.waiter_delay)
-        async with await self.hook().get_async_conn() as emr:
-            while True:
+        while True:
+            try:
+                async with await self.hook().get_async_conn() as emr:
+                    while True:
+                        await asyncio.sleep(REPORT_EVERY_S)
+                        self.log.info("%s", await self.news() or f"{await state.describe(emr)}, {time.time() - self.since:.0f} s")
+            except Exception as error:
+                self.log.warning("the progress is not reported: %s", error)
                 await asyncio.sleep(REPORT_EVERY_S)
-                self.log.info("%s", await self.news() or f"{await state.describe(emr)}, {time.time() - self.since:.0f} s")
 
     async def news(self) -> str:
         """Return what is new since the last call, beside the cluster's state; '' for nothing."""
@@ -95,7 +99,7 @@ class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
             content = self._bucket.read(self._progress_key)
         except FileNotFoundError:
             content = b""
-        except (StorageError, BotoCoreError, ClientError) as error:
+        except Exception as error:  # progress is for people to read: the wait goes on without it
             return f"the stage's progress cannot be read: {error}"
         is_new = content != self._last
         self._last = content

@@ -9,7 +9,7 @@ from typing import Any
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import has_run, open_table
 from fruits_airflow.ui.airflow_runs import AirflowRun
-from fruits_contract import layout
+from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import REPORT
 
 READERS = 16
@@ -55,13 +55,15 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
 
     Reads two small objects per run.
     """
-    table = open_table(bucket, layout.FEATURES_TABLE)
+    tables = [open_table(bucket, key) for key in columns.TABLES]
     with ThreadPoolExecutor(READERS) as readers:
         names = bucket.folders(layout.RUNS)
         all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
         headlines = readers.map(lambda run: _headline(bucket, run), names)
         in_bucket = {
-            run: _described(run, params, headline, airflow=known.get(run), is_committed=has_run(table, run))
+            run: _described(
+                run, params, headline, airflow=known.get(run), is_published=any(has_run(table, run) for table in tables)
+            )
             for run, params, headline in zip(names, all_params, headlines, strict=True)
             if "drop" in params
         }
@@ -81,11 +83,9 @@ def _headline(bucket: Bucket, run: str) -> dict[str, Any]:
 
 
 def _described(
-    run: str, params: dict[str, Any], headline: dict[str, Any], *, airflow: AirflowRun | None, is_committed: bool
+    run: str, params: dict[str, Any], headline: dict[str, Any], *, airflow: AirflowRun | None, is_published: bool
 ) -> FeaturesRun:
     red = tuple(headline.get("red", ()))
-    # A run without new photos commits nothing to the features, and is published all the same.
-    is_published = is_committed or (bool(headline) and not red and airflow is not None and airflow.state == "success")
     if is_published:
         verdict = "published"
     elif red:

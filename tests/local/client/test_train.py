@@ -22,10 +22,16 @@ OLD, NEW, BY_HAND = "asset_triggered__1", "asset_triggered__2", "manual__1"
 class Airflow:
     """What a training uses of Airflow's API; the publication has started `newest`."""
 
-    def __init__(self, *, newest: str | None, state: str = "success") -> None:
-        self.newest, self.state = newest, state
+    def __init__(self, *, state: str = "success") -> None:
+        self.newest, self.state = OLD, state
         self.is_paused = False
         self.triggered: list[str] = []
+
+    def import_errors(self) -> dict[str, str]:
+        return {}
+
+    def has_dag(self, dag: str) -> bool:
+        return True
 
     def newest_asset_run(self, dag: str) -> str | None:
         return self.newest
@@ -70,22 +76,24 @@ def trained(s3: S3Client, bucket: str, dag_run_id: str) -> None:
 def follow(airflow: Airflow, bucket: str, out: Path, *, is_published: bool = True) -> tuple[int, str]:
     printed = io.StringIO()
     api = cast(AirflowApi, airflow)
-    code = train.run(
-        bucket,
-        api,
-        train.Training(OLD),
-        is_published=is_published,
-        console=Console(file=printed, width=200),
-        log=LiveLog(api, out, bucket),
-        out=out,
-    )
+    with train.prepared(api) as training:
+        airflow.newest = NEW if is_published else OLD
+        code = train.run(
+            bucket,
+            api,
+            training,
+            is_published=is_published,
+            console=Console(file=printed, width=200),
+            log=LiveLog(api, out, bucket),
+            out=out,
+        )
     return code, printed.getvalue()
 
 
 @pytest.mark.slow
 def test_the_run_of_the_publication_is_followed_and_its_card_fetched(s3: S3Client, bucket: str, out: Path) -> None:
     trained(s3, bucket, NEW)
-    airflow = Airflow(newest=NEW)
+    airflow = Airflow()
     code, printed = follow(airflow, bucket, out)
     assert (code, airflow.triggered, airflow.is_paused) == (0, [], True)
     assert {"c1", "0.9100", "0.0200", "yes"} <= set(printed.split())
@@ -96,14 +104,22 @@ def test_the_run_of_the_publication_is_followed_and_its_card_fetched(s3: S3Clien
 @pytest.mark.slow
 def test_where_nothing_was_published_one_is_started_by_hand(s3: S3Client, bucket: str, out: Path) -> None:
     trained(s3, bucket, BY_HAND)
-    airflow = Airflow(newest=OLD)
+    airflow = Airflow()
     code, _ = follow(airflow, bucket, out, is_published=False)
     assert (code, airflow.triggered, airflow.is_paused) == (0, [train.DAG], True)
 
 
 @pytest.mark.slow
 def test_a_failed_training_says_why(s3: S3Client, bucket: str, out: Path) -> None:
-    airflow = Airflow(newest=NEW, state="failed")
+    airflow = Airflow(state="failed")
     code, printed = follow(airflow, bucket, out)
     assert (code, airflow.is_paused) == (1, True)
     assert "the reason" in printed
+
+
+def test_the_dag_is_paused_again_when_the_run_before_fails() -> None:
+    airflow = Airflow()
+    with pytest.raises(RuntimeError), train.prepared(cast(AirflowApi, airflow)):
+        assert not airflow.is_paused
+        raise RuntimeError("the features run failed")
+    assert airflow.is_paused
