@@ -179,7 +179,7 @@ def test_an_emr_connection_is_not_merged_into_the_request() -> None:
 
 @pytest.mark.usefixtures("unpublished")
 def test_a_stage_adds_its_step_and_waits_without_a_worker(
-    settings: Settings, params: FeaturesRunParams, context: Any, emr: Stubber
+    settings: Settings, params: FeaturesRunParams, context: Any, task_instance: TaskInstance, emr: Stubber
 ) -> None:
     emr.add_response("describe_cluster", CLUSTER, {"ClusterId": "j-1"})
     emr.add_response("add_job_flow_steps", {"StepIds": ["s-1"], **OK}, {"JobFlowId": "j-1", "Steps": [step(FEATURIZE, params)]})
@@ -192,6 +192,8 @@ def test_a_stage_adds_its_step_and_waits_without_a_worker(
     assert trigger.waiter_args == {"ClusterId": "j-1", "StepIds": ["s-1"]}
     assert trigger.waiter_delay * trigger.attempts == settings.stage_limit_s
     assert deferred.value.timeout == timedelta(seconds=settings.stage_limit_s) + TRIGGER_GRACE
+    link = StepLogLink().format_link(**task_instance.pushed[StepLogLink.key])
+    assert link == "/plugin/fruits/fruits/logs/j-1/s-1", "the link is there while the step runs"
 
 
 def test_a_stage_of_another_mode_is_skipped_and_costs_nothing(context: Any, emr: Stubber) -> None:
@@ -228,15 +230,6 @@ def test_a_failed_stage_reports_the_cause(
     monkeypatch.setattr("fruits_airflow.emr.failures.explain_step", explain)
     with pytest.raises(AirflowException, match="featurize failed: step s-1 is FAILED: no memory"):
         stage_task().execute_complete(context, {"status": "error", "value": ["s-1"]})
-
-
-@pytest.mark.usefixtures("unpublished")
-def test_a_stage_leaves_the_step_for_the_link_to_its_log(
-    settings: Settings, context: Any, task_instance: TaskInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage_task().execute_complete(context, {"status": "success", "value": ["s-1"]})
-    link = StepLogLink().format_link(**task_instance.pushed[StepLogLink.key])
-    assert link == "/plugin/fruits/fruits/logs/j-1/s-1"
 
 
 # ---- terminate_cluster

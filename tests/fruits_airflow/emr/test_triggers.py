@@ -57,6 +57,9 @@ class Log:
         self.lines: list[str] = []
         self.is_seen = asyncio.Event()
 
+    def warning(self, form: str, *values: Any) -> None:
+        self.lines.append(form % values)
+
     def info(self, form: str, *values: Any) -> None:
         self.lines.append(form % values)
         if self.until in self.lines[-1]:
@@ -177,3 +180,26 @@ def test_the_cluster_is_asked_no_more_often_than_the_provider_polls(monkeypatch:
         described.append(asyncio.run(state.describe(emr)))
     assert described[:4] == [*["cluster j-1 is STARTING"] * 3, "cluster j-1 is BOOTSTRAPPING"]
     assert "ThrottlingException" in described[4]
+
+
+def test_a_bucket_that_refuses_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Bucket:
+        raise PermissionError("no credentials")
+
+    monkeypatch.setattr(Bucket, "of", refuse)
+    events, lines = run(stage_trigger(), monkeypatch, until="cannot be read: no credentials", emr=Emr("RUNNING"))
+    assert events == [EVENT]
+    assert lines
+
+
+def test_a_report_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch, connection: Bucket) -> None:
+    class Refusing(Emr):
+        async def get_async_conn(self) -> Any:
+            if self.answers == ["RUNNING"]:
+                self.answers = ["STARTING"]
+                raise RuntimeError("no session")
+            return await super().get_async_conn()
+
+    events, lines = run(stage_trigger(), monkeypatch, until="is STARTING", emr=Refusing("RUNNING"))
+    assert events == [EVENT]
+    assert "the progress is not reported: no session" in lines
