@@ -37,7 +37,7 @@ def started(stack: Stack) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
             "There is no classifier yet. This trains one on your photos, in a folder per variety:\n"
             "  make run IMAGES=folder TRAIN=1"
         )
-    port = ports.choose({"serving": PREFERRED_PORT})["serving"]
+    port = int(os.environ.get("FRUITS_PORT", 0)) or ports.choose({"serving": PREFERRED_PORT})["serving"]
     limits = {name: value for name, value in os.environ.items() if name.startswith("FRUITS_")}
     environment = {**kept_variables(), **limits, **stack.env, "FRUITS_PORT": str(port)}
     with foreground.started([sys.executable, "-m", "serving"], env=environment) as process:

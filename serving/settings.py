@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(50_000_000, ge=1, description="largest photo")
     read_timeout_s: float = Field(15, gt=0, description="how long a client may take to send a photo")
     photo_timeout_s: float = Field(5, gt=0, description="how long decoding and the network may take")
-    max_waiting: int = Field(64, ge=1, description="requests that may wait for a worker; more are refused")
+    max_waiting: int = Field(64, ge=1, description="photos that may be on their way, and that may wait for a worker, at a time")
     requests_per_minute: int = Field(120, ge=0, description="per client address; 0: no limit")
     poll_s: float = Field(10, gt=0, description="how often to look for a new current classifier")
     drain_s: int = Field(20, ge=1, description="how long requests may take to finish after SIGTERM")

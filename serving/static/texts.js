@@ -29,6 +29,7 @@ export const texts = {
     overloaded: "Many people are asking right now. Try again in a moment.",
     no_model: "The service has not learnt any fruit yet. Try again later.",
     timeout: "This photo took too long to read. Try another one.",
+    too_slow: "Sending the photo took too long. Check the network and try again.",
     other: "The service had a problem. Try again in a moment.",
     conditions: { fresh: "fresh", unripe: "unripe", damaged: "damaged", rotten: "rotten" },
     fruits: {},
@@ -63,6 +64,7 @@ export const texts = {
     overloaded: "Le service est très sollicité. Réessayez dans un instant.",
     no_model: "Le service n’a encore appris aucun fruit. Réessayez plus tard.",
     timeout: "La lecture de cette photo a pris trop de temps. Essayez-en une autre.",
+    too_slow: "L’envoi de la photo a pris trop de temps. Vérifiez le réseau et réessayez.",
     other: "Le service a rencontré un problème. Réessayez dans un instant.",
     conditions: { fresh: "frais", unripe: "pas mûr", damaged: "abîmé", rotten: "pourri" },
     fruits: {
@@ -75,7 +77,7 @@ export const texts = {
   },
 };
 
-const UNREADABLE = new Set(["empty", "not_an_image", "format_not_allowed", "decoder_missing", "truncated", "no_photo", "malformed"]);
+const UNREADABLE = new Set(["empty", "not_an_image", "format_not_allowed", "decoder_missing", "truncated", "no_photo", "malformed", "worker_died"]);
 
 // Returns the sentence for a problem's reason.
 export function problemText(language, reason) {
