@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Data files that the packages read with importlib.resources, beside the code.
 _PACKAGED = {".py", ".toml", ".html", ".css", ".js", ".svg", ".json"}
+_LINTER = "ruff.toml"
 _PACKAGES = ("spark_apps/fruits", "plugins/fruits_contract")
 _INSTALLER = "bootstrap/install_python.sh"
 REQUIREMENTS = "bootstrap/requirements.txt"
@@ -63,7 +64,7 @@ def _package_files(root: Path) -> dict[str, bytes]:
         if not (folder / "__init__.py").is_file():
             raise MissingSource(f"{folder} holds no __init__.py; expected the package {folder.name}: check out the whole tree")
         for path in folder.rglob("*"):
-            if path.suffix in _PACKAGED and path.is_file():
+            if path.suffix in _PACKAGED and path.name != _LINTER and path.is_file():
                 found[path.relative_to(folder.parent).as_posix()] = path.read_bytes()
     return found
 

@@ -30,6 +30,11 @@ time.sleep(600)
 """
 
 
+def restore_interrupt() -> None:
+    """Undo what nohup and background jobs pass on to their children: an ignored signal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_exit_code_is_returned() -> None:
     assert foreground.run([sys.executable, "-c", "import sys; sys.exit(3)"], env={}) == 3
 
@@ -37,7 +42,8 @@ def test_the_exit_code_is_returned() -> None:
 def test_it_is_terminated_when_the_command_is_interrupted(tmp_path: Path) -> None:
     file = tmp_path / "id"
     argv = [sys.executable, "-c", OUTER, sys.executable, "-c", INNER, str(file)]
-    outer = subprocess.Popen(argv, cwd=REPO, env={**os.environ, "PYTHONPATH": str(REPO)})
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    outer = subprocess.Popen(argv, cwd=REPO, env=environment, preexec_fn=restore_interrupt)
     try:
         assert wait_until(lambda: file.exists() and file.read_text() != "", timeout_s=60, every_s=0.1)
         outer.send_signal(signal.SIGINT)
