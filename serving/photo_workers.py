@@ -5,7 +5,6 @@ import io
 import logging
 import multiprocessing
 import time
-from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TaskTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ from serving.settings import Settings
 
 log = logging.getLogger(__name__)
 STOP_LIMIT_S = 5
+# The last of them: a pool whose worker died while it had nothing to do takes no more tasks.
+WORKER_DIED = (ProcessExpired, BrokenProcessPool, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class Refused:
 
 
 class PhotoWorkers:
-    """A pool of processes, each with the network loaded.
+    """Some processes, each with the network loaded, and each in a pool of its own.
+
+    The workers of one pool share a lock, and one that is killed while it holds the lock would stop the others.
 
     Parameters
     ----------
@@ -58,14 +61,17 @@ class PhotoWorkers:
         self._metrics = metrics
         self._model = model
         self._waiting = 0
-        self._pool = self._open_pool()
-        # The pool starts its workers with the first task; the first client should not wait for that.
-        for future in [self._pool.schedule(_warm_up) for _ in range(settings.workers)]:
+        self._pools = [self._open_pool() for _ in range(settings.workers)]
+        self._free: asyncio.Queue[int] = asyncio.Queue()
+        for number in range(settings.workers):
+            self._free.put_nowait(number)
+        # A pool starts its worker with the first task; the first client should not wait for that.
+        for future in [pool.schedule(_warm_up) for pool in self._pools]:
             future.result()
 
     def _open_pool(self) -> ProcessPool:
         return ProcessPool(
-            max_workers=self._settings.workers,
+            max_workers=1,
             initializer=_start_worker,
             initargs=(self._model, self._settings.max_pixels),
             # Not forked from this process, which has threads.
@@ -96,46 +102,46 @@ class PhotoWorkers:
     async def _run(self, content: bytes) -> PhotoFeatures | Refused:
         try:
             return await self._attempt(content)
-        except (ProcessExpired, BrokenProcessPool) as error:
+        except WORKER_DIED as error:
             # The worker may have been killed for another reason than this photo.
             log.warning("a worker died; trying once more: %s", error)
-            self._metrics.worker_deaths.inc()
         try:
             return await self._attempt(content)
-        except (ProcessExpired, BrokenProcessPool) as error:
-            self._metrics.worker_deaths.inc()
+        except WORKER_DIED as error:
             raise Problem(422, "worker_died", "two workers died while they read this photo") from error
 
     async def _attempt(self, content: bytes) -> PhotoFeatures | Refused:
         limit_s = self._settings.photo_timeout_s
-        future = self._schedule(content)
+        number = await self._free.get()
         try:
+            future = self._pools[number].schedule(_features_of, args=(content,), timeout=limit_s)
             found: PhotoFeatures | Refused = await asyncio.wrap_future(future)
         except TaskTimeout as error:
             self._metrics.worker_deaths.inc()
             raise Problem(422, "timeout", f"reading this photo took more than {limit_s:g} s") from error
+        except WORKER_DIED:
+            self._replace(number)
+            raise
+        finally:
+            self._free.put_nowait(number)
         return found
 
-    def _schedule(self, content: bytes) -> "Future[PhotoFeatures | Refused]":
-        limit_s = self._settings.photo_timeout_s
-        try:
-            return self._pool.schedule(_features_of, args=(content,), timeout=limit_s)
-        except RuntimeError:
-            # pebble gives up a pool when a worker dies while none has a task.
-            log.warning("a worker died while it was idle; starting new ones")
-            self._metrics.worker_deaths.inc()
-            broken, self._pool = self._pool, self._open_pool()
-            broken.stop()
-            return self._pool.schedule(_features_of, args=(content,), timeout=limit_s)
+    def _replace(self, number: int) -> None:
+        """Start another worker, in a new pool."""
+        self._metrics.worker_deaths.inc()
+        broken, self._pools[number] = self._pools[number], self._open_pool()
+        broken.stop()
 
     def stop(self) -> None:
         """End the workers; tasks under way are waited for."""
-        self._pool.close()
-        try:
-            self._pool.join(timeout=STOP_LIMIT_S)
-        except TimeoutError:
-            self._pool.stop()
-            self._pool.join()
+        for pool in self._pools:
+            pool.close()
+        for pool in self._pools:
+            try:
+                pool.join(timeout=STOP_LIMIT_S)
+            except TimeoutError:
+                pool.stop()
+                pool.join()
 
 
 # ---- in a worker
@@ -154,7 +160,6 @@ def _warm_up() -> None:
     """Run the network once, which allocates its memory."""
     assert _engine is not None, "the pool calls _start_worker first"
     _engine.features(np.zeros_like(_image))
-    time.sleep(0.05)  # so that each worker takes one of these tasks
 
 
 def _features_of(content: bytes) -> PhotoFeatures | Refused:
