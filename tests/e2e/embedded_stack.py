@@ -142,11 +142,12 @@ class Stack:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The services, up for the session, with a second copy of the DAG that is scheduled every minute (paused)."""
+    """The services, up for the session, with a second copy of fruits_features that is scheduled every minute (paused)."""
     state = tmp_path_factory.mktemp("state")
     dags = tmp_path_factory.mktemp("dags")
     source = (REPO / "dags" / f"{DAG}.py").read_text()
-    (dags / f"{DAG}.py").write_text(source)
+    for file in (REPO / "dags").glob("*.py"):
+        shutil.copy(file, dags)
     (dags / f"{EVERY_MINUTE}.py").write_text(source.replace("0 3 * * *", "* * * * *").replace(f"{DAG}()", f"{EVERY_MINUTE}()"))
 
     lineage = tmp_path_factory.mktemp("lineage")
