@@ -77,15 +77,18 @@ COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'd
   group docker" >&2; exit 1; }; python3 local/compose/env.py
 
 ##@ Develop
-.PHONY: test test-fast test-compose test-spark4 check docs pictures release rollback plugins-zip lock clean
-test: .venv-dev ## Run all tests that this machine can
-	$(PYTHON) -m pytest
+.PHONY: test test-fast test-compose test-commands test-spark4 check docs pictures release rollback plugins-zip lock clean
+test: .venv-dev ## Run all tests that this machine can, but for those with a command of their own below
+	$(PYTHON) -m pytest -m "not separate"
 
 test-fast: .venv-dev ## Run the tests that need no services
 	$(PYTHON) -m pytest -m "not slow"
 
 test-compose: .venv-dev ## Run the tests of docker-compose.yaml alone: builds, runs, kills and restarts its services
 	$(PYTHON) -m pytest tests/compose
+
+test-commands: .venv-dev ## Execute every command of README.md and docs/quickstart.md, as they stand there; about 8 minutes
+	$(PYTHON) -m pytest tests/local/test_documented_commands.py
 
 test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
 	@$(SET_UP) .venv-spark4/.stamp

@@ -15,7 +15,6 @@ from fruits.storage import Storage
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE, FeaturesRunParams
 
-# Files that a Delta commit rewrote carry other Arrow types (string_view), for which there are no kernels.
 _SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in ("path", "label", "extractor", "features")})
 
 
@@ -68,5 +67,5 @@ def vectors_of(rows: pa.RecordBatch) -> np.ndarray:
 @lru_cache(maxsize=1)  # all files of a drop are superseded by the same ones
 def _paths(bucket: str, keys: tuple[str, ...]) -> pa.Array:
     storage = Storage(bucket)
-    chunks = [chunk for key in keys for chunk in storage.read_column(key, "path").cast(pa.string()).chunks]
+    chunks = [chunk for key in keys for chunk in storage.read_column(key, "path").chunks]
     return pa.chunked_array(chunks, pa.string()).combine_chunks()

@@ -14,7 +14,6 @@ from fruits.storage import Storage
 from fruits_contract import columns
 
 _COLUMNS = ("path", "label", "extractor", "features", "colors")
-# Files that a Delta commit rewrote carry other Arrow types (string_view), for which there are no kernels.
 _SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in _COLUMNS})
 
 

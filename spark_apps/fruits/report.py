@@ -129,7 +129,8 @@ def _stage(manifest: Manifest) -> dict[str, Any]:
         "started_at": manifest.started_at,
         "seconds": manifest.seconds,
         "images_per_second": round(manifest.rows_in / manifest.seconds, 1) if manifest.seconds else None,
-        "peak_memory_mb": manifest.figures.get("peak_memory_mb"),
+        "driver_memory_mb": manifest.figures.get("driver_memory_mb"),
+        "workers_memory_mb": manifest.figures.get("workers_memory_mb"),
     }
 
 

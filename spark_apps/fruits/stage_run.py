@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from pyspark import SparkConf, SparkContext
 
+from fruits.executor_memory import peak_python_memory_mb
 from fruits.storage import Storage
 from fruits_contract import layout
 from fruits_contract.manifest import Manifest, WrittenFile
@@ -58,15 +59,17 @@ class StageRun(Generic[Params]):
     def finish(self, *, files: Iterable[WrittenFile] = (), figures: Mapping[str, Any] | None = None, **fields: Any) -> Manifest:
         """Write the stage's manifest and close Spark; the fields are those of `Manifest`.
 
-        The figures get `peak_memory_mb`, that of this process: the driver's Python, without the JVM and the workers.
+        The figures get `driver_memory_mb`, the peak of this process without its JVM, and `workers_memory_mb`
+        (`peak_python_memory_mb`).
         """
+        memory = {"driver_memory_mb": _peak_memory_mb(), "workers_memory_mb": peak_python_memory_mb(self.context)}
         manifest = Manifest(
             stage=self.stage.name,
             run=self.params.run,
             started_at=self.started_at,
             seconds=self.seconds,
             files=tuple(files),
-            figures={**(figures or {}), "peak_memory_mb": _peak_memory_mb()},
+            figures={**(figures or {}), **memory},
             **fields,
         )
         self.storage.write(layout.manifest(self.params.run, self.stage.name), manifest.to_json())

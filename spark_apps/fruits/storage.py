@@ -57,7 +57,8 @@ class Storage:
         """
         with self.open(key) as source:
             content = pq.ParquetFile(source, pre_buffer=True)
-            yield from content.iter_batches(CHUNK_ROWS, columns=list(columns), use_threads=False)
+            for batch in content.iter_batches(CHUNK_ROWS, columns=list(columns), use_threads=False):
+                yield batch.cast(_without_views(batch.schema))
 
     def read_arrays(self, key: str) -> dict[str, np.ndarray]:
         """Return the arrays of an .npz object by name."""
@@ -73,7 +74,8 @@ class Storage:
     def read_column(self, key: str, name: str) -> pa.ChunkedArray:
         """Return one column of a Parquet object, without Spark: its first query costs seconds."""
         with self.open(key) as source:
-            return pq.read_table(source, columns=[name])[name]
+            table = pq.read_table(source, columns=[name])
+            return table.cast(_without_views(table.schema))[name]
 
     def write_parquet(self, key: str, groups: Iterable[pa.RecordBatch], schema: pa.Schema) -> WrittenFile | None:
         """Write a Parquet object, whole or not at all, one row group at a time (`write_row_groups`); no row leaves no object."""
@@ -111,3 +113,8 @@ def write_row_groups(file: IO[bytes], groups: Iterable[pa.RecordBatch], schema: 
             rows += len(group)
             del group  # its memory is free before the next one is made
     return rows
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with plain strings: files that a Delta commit rewrote have string_view, for which Arrow lacks kernels."""
+    return pa.schema([field.with_type(pa.string()) if field.type == pa.string_view() else field for field in schema])

@@ -44,7 +44,7 @@ def without_contributor(context: SparkContext, files: Sequence[FeatureFile], *, 
 
     def contributors(file: FeatureFile) -> Iterator[tuple[str, bool]]:
         for rows in Storage(bucket).read_rows(file.key, ["path", "contributor"]):
-            found = rows.filter(pc.is_in(rows["path"].cast(pa.string()), wanted))
+            found = rows.filter(pc.is_in(rows["path"], wanted))
             for path, contributor in zip(found["path"].to_pylist(), found["contributor"].to_pylist(), strict=True):
                 yield path, contributor == ""
 

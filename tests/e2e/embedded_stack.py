@@ -194,6 +194,7 @@ def first(stack: Stack, photos, tmp_path_factory) -> Ended:
     else:
         chosen = {name: files[:12] for name, files in photos.items()}
     stack.upload(arrange(tmp_path_factory.mktemp("first"), chosen), "first")
+    assert not stack.published(), "the first drop must find an empty bucket; a test that publishes must ask for this fixture"
     return stack.run("first")
 
 

@@ -17,7 +17,7 @@ from local.client import synthetic_photos
 from local.waiting import wait_until
 from tests.fixtures.documented_commands import PAGES, PYTHON, Command, commands
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.separate]
 
 SERVE = "make serve"  # runs until Ctrl-C, beside the commands that follow
 SERVICE_URL = "http://127.0.0.1:8000"  # as the pages have it; the port may be taken

@@ -232,6 +232,9 @@ def submit(params: RunParams, stage: Stage, *, environment: dict[str, str], fold
     settings = {
         "spark.pyspark.python": sys.executable,
         "spark.driver.memory": "1g",
+        # as a step has it, for the memory of the workers
+        "spark.executor.processTreeMetrics.enabled": "true",
+        "spark.executor.metrics.pollingInterval": "1s",
     }
     done = subprocess.run(
         [

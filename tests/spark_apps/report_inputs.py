@@ -90,7 +90,7 @@ def made(
         rows_in=count + rejects,
         rows_out=count,
         rows_rejected=rejects,
-        figures={"reasons": reasons, "peak_memory_mb": 123},
+        figures={"reasons": reasons, "driver_memory_mb": 123, "workers_memory_mb": 1234},
     )
     transformed = Manifest("transform_pca", "r1", STARTED, 0.0, rows_out=count, figures={"explained_variance": None})
     inputs = ReportInputs(

@@ -131,8 +131,11 @@ def test_the_cost_of_the_plan_and_the_run_before_are_shown(run: Run, figures: di
 @pytest.mark.slow
 @pytest.mark.spark4
 def test_memory_of_each_stage_is_reported(run: Run, figures: dict[str, Any]) -> None:
-    assert all(20 < row["peak_memory_mb"] < 4000 for row in figures["stages"])
-    assert run.manifest(FEATURIZE).figures["peak_memory_mb"] == figures["stages"][0]["peak_memory_mb"]
+    assert all(20 < row["driver_memory_mb"] < 4000 for row in figures["stages"])
+    featurize = run.manifest(FEATURIZE).figures
+    assert featurize["driver_memory_mb"] == figures["stages"][0]["driver_memory_mb"]
+    # The workers hold the network; they are measured together with the driver's Python.
+    assert featurize["driver_memory_mb"] < figures["stages"][0]["workers_memory_mb"] == featurize["workers_memory_mb"] < 8000
 
 
 @pytest.mark.slow

@@ -42,6 +42,16 @@ def test_rows_are_read_as_they_were_written(storage: Storage) -> None:
 
 @pytest.mark.slow
 @pytest.mark.spark4
+def test_strings_of_a_file_that_a_delta_commit_rewrote_are_plain_strings(storage: Storage) -> None:
+    rewritten = pa.record_batch({"path": pa.array(["p0", "p1"], pa.string_view())})
+    storage.write_parquet("rows/rewritten.parquet", [rewritten], rewritten.schema)
+    (rows,) = storage.read_rows("rows/rewritten.parquet", ["path"])
+    assert rows.filter(pa.array([False, True])).to_pylist() == [{"path": "p1"}]
+    assert storage.read_column("rows/rewritten.parquet", "path").type == pa.string()
+
+
+@pytest.mark.slow
+@pytest.mark.spark4
 def test_no_row_leaves_no_object_and_files_not_kept_are_deleted(storage: Storage) -> None:
     assert storage.write_parquet("folder/none.parquet", [], SCHEMA) is None
     with pytest.raises(FileNotFoundError, match=r"s3://first/folder/none\.parquet is missing"):

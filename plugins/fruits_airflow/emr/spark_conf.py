@@ -67,6 +67,10 @@ STEP = (
     ),
     SparkProperty("spark.speculation.multiplier", "3", "And only for clear stragglers, three times as slow as the median task."),
     SparkProperty("spark.speculation.minTaskRuntime", "60s", "Never for short tasks, whose durations vary."),
+    SparkProperty(
+        "spark.executor.processTreeMetrics.enabled", "true", "The report shows the memory of the Python workers of each stage."
+    ),
+    SparkProperty("spark.executor.metrics.pollingInterval", "1s", "A stage of a small drop is over before the first heartbeat."),
 )
 
 # Classification, property, value, reason: for Configurations of RunJobFlow.

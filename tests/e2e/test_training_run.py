@@ -27,7 +27,7 @@ PER_VARIETY = 24
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def condition_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some photos of every rotation axis of four varieties, one of them rotten; the last of each is left out."""
     conditions = REAL_PHOTOS.parent / "fruits-360-condition"
     if not REAL_PHOTOS.is_dir() or not conditions.is_dir():
@@ -42,9 +42,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(stack: Stack, photos: Path) -> Ended:
-    """The run that the publication of a drop has started."""
-    stack.upload(photos, DROP)
+def trained(stack: Stack, first: Ended, condition_photos: Path) -> Ended:
+    """The run that the publication of a drop has started; after `first`, which must find an empty bucket."""
+    assert first.state == "success"
+    stack.upload(condition_photos, DROP)
     assert wait_until(lambda: stack.api.has_dag(DAG), timeout_s=180, every_s=1)
     stack.pause(DAG, is_paused=False)
     before = stack.api.newest_asset_run(DAG)
@@ -90,7 +91,7 @@ def test_training_again_compares_with_the_current_one_and_keeps_it_when_equal(st
     assert "no worse than the current classifier" in manifest["findings"][0]["message"]
 
 
-def test_a_service_answers_with_it(stack: Stack, trained: Ended, photos: Path) -> None:
+def test_a_service_answers_with_it(stack: Stack, trained: Ended, condition_photos: Path) -> None:
     port = ports.choose({"serving": 8000})["serving"]
     environment = {**os.environ, **stack.services.env, "FRUITS_PORT": str(port), "FRUITS_WORKERS": "1"}
     service = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, cwd=REPO)
@@ -98,7 +99,7 @@ def test_a_service_answers_with_it(stack: Stack, trained: Ended, photos: Path) -
     try:
         assert wait_until(lambda: is_ready(url), timeout_s=60, every_s=0.2)
         source = REAL_PHOTOS / "Tomato Yellow 1"
-        unseen = next(path for path in sorted(source.glob("*.jpg")) if not (photos / source.name / path.name).exists())
+        unseen = next(path for path in sorted(source.glob("*.jpg")) if not (condition_photos / source.name / path.name).exists())
         answer = httpx.post(f"{url}/predict", files={"photo": unseen.read_bytes()}, timeout=30).json()
     finally:
         service.terminate()
