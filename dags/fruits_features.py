@@ -9,6 +9,14 @@ results to three Delta tables.
 
 **Params**: `drop`, `mode`, `variance`, `components`, `max_reject_ratio`, `engine`, `release`; the trigger form explains each.
 
+| to do this | set |
+| --- | --- |
+| run a drop, also one that was run before | `drop` |
+| fit a new PCA on all photos and project them again | `mode=fit` |
+| a fixed number of components, e.g. 41 | `mode=fit`, `components=41` |
+| publish a drop with many unreadable photos | `drop`, `max_reject_ratio=0.5` |
+| try a new release on one drop | `drop`, `release` |
+
 **Results**: "Fruit runs" in the navigation has the verdict, the figures and the report of every run; the task `report` links to
 its report, and each stage to the output of its step.
 

@@ -61,7 +61,9 @@ def upload_drop(folder: Path, *, bucket: str, drop: str, on_progress: Callable[[
 
     def is_new(key: str) -> bool:
         # The ETag of an object put in one part is its MD5, except with KMS keys: then everything is sent again.
-        return key not in existing or existing[key] != f'"{hashlib.md5(photos[key].read_bytes()).hexdigest()}"'
+        if key not in existing:
+            return True
+        return existing[key] != f'"{hashlib.md5(photos[key].read_bytes(), usedforsecurity=False).hexdigest()}"'
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         new = [key for key, needed in zip(photos, pool.map(is_new, photos), strict=True) if needed]

@@ -60,7 +60,7 @@ def command(stack: Stack, name: str) -> list[str]:
     return [
         str(spark.java_home() / "bin" / "java"),
         *JAVA_OPTIONS,
-        f"-Djava.io.tmpdir={stack.yarn}/tmp",
+        f"-Djava.io.tmpdir={stack.yarn / 'tmp'}",
         f"-Dlog4j2.configurationFile={stack.spark_conf}/log4j2.properties",
         "-cp",
         ":".join(class_path),

@@ -132,6 +132,10 @@ class Stack:
             key: etag for key, etag in everything.items() if key in files or "_delta_log/" in key or key.startswith("models/")
         }
 
+    def current_pca(self) -> str:
+        """Return the id of the current PCA."""
+        return str(json.loads(self.read(layout.CURRENT_MODELS))["pca"]["model_id"])
+
     def clusters(self) -> list[dict[str, Any]]:
         return self.emr.list_clusters()["Clusters"]
 

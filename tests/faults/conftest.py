@@ -1,0 +1,93 @@
+"""The embedded services behind fault proxies, and the record of every row of the fault matrix."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local import REPO
+from local.client import synthetic_photos
+from local.stack import services
+from local.stack.stack import Stack as Services
+from tests.e2e.embedded_stack import REAL_PHOTOS, Stack, arrange
+from tests.faults.fault_proxy import FaultProxy
+from tests.faults.matrix import FaultyStack, Row
+
+RESULTS = REPO / "out" / "faults.json"
+VARIETIES, FIRST_PHOTOS, PHOTOS = 3, 14, 4
+
+
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
+    """The services, S3 and EMR behind proxies, with one published drop."""
+    state = tmp_path_factory.mktemp("faults")
+    loaded = Services.load(state)
+    proxies = {name: FaultProxy(lambda name=name: Services.load(state).ports[name]) for name in ("s3", "emr")}
+    url = Services.url
+    patch = pytest.MonkeyPatch()
+    environment = dict(os.environ)
+    with proxies["s3"].running(), proxies["emr"].running():
+        patch.setattr(
+            Services,
+            "url",
+            lambda stack, server: f"http://127.0.0.1:{proxies[server].port}" if server in proxies else url(stack, server),
+        )
+        try:
+            with services.session(loaded) as running:
+                os.environ.update(running.env)
+                boto3.setup_default_session()  # the one of earlier tests keeps their keys
+                faulty = FaultyStack(Stack(running, lineage=state / "events"), proxies["s3"], proxies["emr"])
+                faulty.stack.upload(photo_folder(tmp_path_factory, 0, FIRST_PHOTOS), "base")
+                assert faulty.stack.run("base").state == "success"
+                yield faulty
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+            boto3.setup_default_session()
+            patch.undo()
+
+
+def photo_folder(factory: pytest.TempPathFactory, first: int, count: int) -> Path:
+    """Return a folder with `count` photos of each of a few varieties, from the number `first` on."""
+    source = REAL_PHOTOS
+    if not source.is_dir():
+        source = factory.mktemp("synthetic")
+        synthetic_photos.generate(source, per_variety=first + count)
+    chosen = {
+        folder.name: sorted(folder.glob("*.jpg"))[first : first + count]
+        for folder in sorted(path for path in source.iterdir() if path.is_dir())[:VARIETIES]
+    }
+    return arrange(factory.mktemp("drop"), chosen)
+
+
+@pytest.fixture
+def drop(request: pytest.FixtureRequest, faulty: FaultyStack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A drop of this test's own, uploaded."""
+    name = request.node.name.removeprefix("test_").replace("_", "-").replace("[", "-").rstrip("]")[:80]
+    faulty.stack.upload(photo_folder(tmp_path_factory, FIRST_PHOTOS, PHOTOS), name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def record() -> Iterator[Callable[[Row], None]]:
+    """Record a row and check it; all of them are written to out/faults.json at the end, those that are not clean as well."""
+    rows: list[Row] = []
+
+    def record_and_check(row: Row) -> None:
+        rows.append(row)
+        assert row.outcome.is_clean, row
+
+    yield record_and_check
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=REPO, capture_output=True, text=True, check=False)
+    RESULTS.parent.mkdir(exist_ok=True)
+    content = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip() or "unknown",
+        "rows": [row.to_dict() for row in rows],
+    }
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
