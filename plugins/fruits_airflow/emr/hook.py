@@ -58,11 +58,11 @@ class ReattachingHook(EmrHook):
         wanted = (*UNFINISHED, *ENDED_BY_ITSELF) if self.is_retry else UNFINISHED
         emr: Any = self.conn
         listed = emr.list_steps(ClusterId=job_flow_id)["Steps"]  # the newest first
-        for newest in [item for item in listed if item["Name"] == step["Name"]][:1]:
-            if newest["Status"]["State"] in wanted:
-                self.log.info("Step %s is %s already: waiting for it", newest["Id"], newest["Status"]["State"])
-                self.step_created_at = newest["Status"]["Timeline"]["CreationDateTime"].timestamp()
-                return [newest["Id"]]
+        newest = next((item for item in listed if item["Name"] == step["Name"]), None)
+        if newest is not None and newest["Status"]["State"] in wanted:
+            self.log.info("Step %s is %s already: waiting for it", newest["Id"], newest["Status"]["State"])
+            self.step_created_at = newest["Status"]["Timeline"]["CreationDateTime"].timestamp()
+            return [newest["Id"]]
         return super().add_job_flow_steps(job_flow_id, steps, *args, **kwargs)
 
 

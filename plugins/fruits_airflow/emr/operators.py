@@ -152,13 +152,14 @@ class StageOperator(EmrAddStepsOperator):
         if event["status"] != "success":
             from fruits_airflow.emr.failures import explain_step
 
-            cause, log = explain_step(
-                self.hook.conn,
-                bucket,
-                cluster=str(self.job_flow_id),
-                step=event["value"][0],
-                trigger_message=event.get("message", ""),
-            )
+            with no_retry_if_refused():
+                cause, log = explain_step(
+                    self.hook.conn,
+                    bucket,
+                    cluster=str(self.job_flow_id),
+                    step=event["value"][0],
+                    trigger_message=event.get("message", ""),
+                )
             self.log.error("The last lines of the step's output:\n%s", "\n".join(log) or "(no log)")
             raise AirflowFailException(f"{self.stage.name} failed: {cause}")
         manifest = Manifest.from_json(bucket.read(layout.manifest(plan.params.run, self.stage.name)))

@@ -13,6 +13,7 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import TriggerEvent
 from airflow.utils.state import State
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from fruits_airflow.bucket import Bucket
 from fruits_contract.progress import Progress
@@ -63,7 +64,7 @@ class ReportingTrigger(AwsBaseWaiterTrigger):
                 async for event in super().run():
                     yield event
                 return
-            except (HTTPClientError, ServiceAway) as error:
+            except (NoConnectionError, HTTPClientError, ServiceAway) as error:
                 if time.time() > self.deadline:
                     yield super()._event_from_exception(AirflowException(f"EMR cannot be reached: {error}"))
                     return

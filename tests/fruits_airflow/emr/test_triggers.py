@@ -246,6 +246,7 @@ def emr_that_answers(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> Iterator
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    # Stays set when the server is gone.
     monkeypatch.setenv("AWS_ENDPOINT_URL_EMR", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
@@ -255,6 +256,13 @@ def emr_that_answers(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> Iterator
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_the_wait_goes_on_while_nothing_listens(monkeypatch: pytest.MonkeyPatch, connection: Bucket) -> None:
+    with emr_that_answers(monkeypatch, COMPLETED):
+        pass
+    (event,) = wait_for_step(limit_s=0.5)
+    assert "EMR cannot be reached: Could not connect to the endpoint URL" in event.payload["message"]
 
 
 def wait_for_step(*, since: float | None = None, limit_s: float = 30) -> list[TriggerEvent]:
