@@ -1,25 +1,24 @@
 """The published tables: Delta Lake in the bucket, to which a run's Parquet files are committed."""
 
-import json
-import os.path
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import tenacity
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction, create_table_with_add_actions
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import MAINTENANCE, PUBLISHED, RUN, effective_commits, has_run, open_table
 from fruits_airflow.rewriting import Paths, Rewritten, paths_in, rewrite_without
+from fruits_airflow.table_files import add_action, files_of, missing_from, partitions_of, remove_action, schema_of
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
 COMMITS_READ = 20
 MAX_CONFLICTS = 30  # each means that another publisher has committed
+CONFLICTS_LIMIT_S = 600
 
 
 class MissingFiles(FileNotFoundError):
@@ -47,7 +46,8 @@ class PublishedTable:
 
     def files(self) -> list[str]:
         """Return the keys of the Parquet files in the current version."""
-        return self._keys(self.open())
+        table = self.open()
+        return [file.key for file in files_of(table, self.key)] if table else []
 
     def count_rows(self) -> int:
         """Return the number of rows, from the table's log alone."""
@@ -63,7 +63,7 @@ class PublishedTable:
             return not files
         for commit in table.history():
             table.load_as_version(commit["version"])
-            if self._keys(table) == sorted(files):
+            if [file.key for file in files_of(table, self.key)] == sorted(files):
                 return True
             if commit["operation"] not in MAINTENANCE:
                 return False
@@ -103,7 +103,7 @@ class PublishedTable:
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_conflict),
-            stop=tenacity.stop_after_attempt(MAX_CONFLICTS),
+            stop=tenacity.stop_after_attempt(MAX_CONFLICTS) | tenacity.stop_after_delay(CONFLICTS_LIMIT_S),
             wait=tenacity.wait_random(0, 0.5),
             reraise=True,
         )
@@ -119,19 +119,19 @@ class PublishedTable:
                 self._create(files, run=run)
             return bool(files)
         self._add_missing_columns(table)
-        actions: list[AddAction | RemoveAction] = [*self._add_actions(files)]
+        actions: list[AddAction | RemoveAction] = [add_action(self.key, file) for file in files]
         for rewritten in self._rewrite(table, files, gone):
-            actions.append(self._remove_action(rewritten.old))
+            actions.append(remove_action(self.key, rewritten.old))
             if rewritten.new:
-                actions += self._add_actions([rewritten.new])
+                actions.append(add_action(self.key, rewritten.new))
         if not actions and not even_empty:
             return False
         drops = {_drop_of(file) for file in [*files, *gone]}
         table.create_write_transaction(
             actions,
             "append",
-            self._schema(),
-            partition_by=self._partitions,
+            schema_of(self.key),
+            partition_by=partitions_of(self.key),
             commit_properties=_commit_properties(run, drops, table.version() + 1),
         )
         return True
@@ -139,21 +139,17 @@ class PublishedTable:
     def _create(self, files: Sequence[WrittenFile], *, run: str) -> None:
         create_table_with_add_actions(
             self.bucket.uri(self.key),
-            self._schema(),
-            self._add_actions(files),
+            schema_of(self.key),
+            [add_action(self.key, file) for file in files],
             mode="error",
-            partition_by=self._partitions,
+            partition_by=partitions_of(self.key),
             storage_options=self.bucket.table_options(),
             commit_properties=_commit_properties(run, set(), 0),
         )
 
     def _check_existing(self, files: Sequence[WrittenFile]) -> None:
         """Raise `MissingFiles` when one is missing: Delta would commit it all the same."""
-        if not files:
-            return
-        prefix = os.path.commonpath([file.key for file in files])
-        existing = {item.key for item in self.bucket.objects(prefix)}
-        if missing := [file.key for file in files if file.key not in existing]:
+        if missing := missing_from(self.bucket, [file.key for file in files]):
             raise MissingFiles(f"{len(missing)} files of the run are not in the bucket, e.g. {self.bucket.uri(missing[0])}")
 
     def _rewrite(self, table: DeltaTable, files: Sequence[WrittenFile], gone: Sequence[WrittenFile]) -> Iterator[Rewritten]:
@@ -166,7 +162,7 @@ class PublishedTable:
         for file in gone:
             gone_by_drop.setdefault(_drop_of(file), []).append(file)
         replaced: dict[tuple[str, ...], Paths] = {}
-        for old in self._current_files(table):
+        for old in files_of(table, self.key):
             partition = self._partition_of(old)
             if partition not in sources and _drop_of(old) not in gone_by_drop:
                 continue
@@ -177,55 +173,12 @@ class PublishedTable:
             if rewritten:
                 yield rewritten
 
-    def _keys(self, table: DeltaTable | None) -> list[str]:
-        if table is None:
-            return []
-        prefix = self.bucket.uri("")
-        return sorted(uri.removeprefix(prefix) for uri in table.file_uris())
-
-    def _current_files(self, table: DeltaTable) -> list[WrittenFile]:
-        actions = pa.table(table.get_add_actions(flatten=True)).select(["path", "size_bytes", "num_records"]).to_pylist()
-        return [WrittenFile(f"{self.key}/{add['path']}", add["size_bytes"], add["num_records"]) for add in actions]
-
-    def _remove_action(self, file: WrittenFile) -> RemoveAction:
-        return RemoveAction(
-            path=file.key.removeprefix(f"{self.key}/"),
-            data_change=True,
-            deletion_timestamp=int(time.time() * 1000),
-            size=file.size_bytes,
-            partition_values={**layout.partition_values(file.key)},
-        )
-
     def _add_missing_columns(self, table: DeltaTable) -> None:
         """Add the columns that the table lacks, because an earlier release created it; its rows have none in them."""
         existing = {field.name for field in table.schema().fields}
-        missing = [field for field in self._schema().fields if field.name not in existing]
+        missing = [field for field in schema_of(self.key).fields if field.name not in existing]
         if missing:
             table.alter.add_columns(missing)
-
-    @property
-    def _partitions(self) -> list[str]:
-        return list(columns.TABLES[self.key].partitions)
-
-    def _schema(self) -> Schema:
-        schema = columns.arrow_schema(columns.TABLES[self.key].columns)
-        for name in self._partitions:
-            schema = schema.append(pa.field(name, pa.string()))
-        return Schema.from_arrow(schema)
-
-    def _add_actions(self, files: Sequence[WrittenFile]) -> list[AddAction]:
-        now_ms = int(time.time() * 1000)
-        return [
-            AddAction(
-                path=file.key.removeprefix(f"{self.key}/"),
-                size=file.size_bytes,
-                partition_values=layout.partition_values(file.key),
-                modification_time=now_ms,
-                data_change=True,
-                stats=json.dumps({"numRecords": file.rows}),
-            )
-            for file in files
-        ]
 
     def _partition_of(self, file: WrittenFile) -> tuple[str, ...]:
         """Return the partition of a file without its run: within it, a path has one row."""
