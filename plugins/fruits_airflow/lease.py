@@ -42,19 +42,22 @@ class Lease:
     holder: str
     etag: str
     is_lost: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self) -> None:
-        """Raise `LeaseLost` when another process has the lease; for use before each commit."""
+        """Renew the lease, and raise `LeaseLost` when another process has it; for use before each commit."""
+        self.renew()
         if self.is_lost.is_set():
             raise LeaseLost(f"the lease of {self.holder} on the tables was taken over by another process; try again")
 
     def renew(self) -> None:
         """Show that this process lives."""
-        etag = _write(self.bucket, self.holder, instead_of=self.etag)
-        if etag:
-            self.etag = etag
-        else:
-            self.is_lost.set()
+        with self.lock:
+            etag = _write(self.bucket, self.holder, instead_of=self.etag)
+            if etag:
+                self.etag = etag
+            else:
+                self.is_lost.set()
 
 
 @contextmanager
