@@ -101,8 +101,8 @@ docs: .venv-dev ## Write the docs that follow from the code, and docs/performanc
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
 
-rollback: .venv-run ## Make the classifier before the current one current again: BUCKET=name MODEL=id (another one), with your AWS credentials
-	@$(PYTHON) -m fruits_airflow.rollback $${BUCKET:+--bucket "$$BUCKET"} $${MODEL:+--to "$$MODEL"}
+rollback: .venv-run ## Take a published run back: BUCKET=name RUN=name, with your AWS credentials; without RUN the classifier: MODEL=id (default: the one before)
+	@$(PYTHON) -m fruits_airflow.rollback $${BUCKET:+--bucket "$$BUCKET"} $${MODEL:+--to "$$MODEL"} $${RUN:+--run "$$RUN"}
 
 release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials; TENSORFLOW=1 adds the reference engine
 	@$(PYTHON) -m release.upload --bucket "$$BUCKET" $${TENSORFLOW:+--tensorflow}

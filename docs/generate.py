@@ -44,6 +44,7 @@ BUCKET = {
         "plan_summary",
         "batch",
         "retained",
+        "replaced_pca",
         "training_points",
         "manifest",
         "progress",
@@ -52,11 +53,11 @@ BUCKET = {
         "report_data",
         "final_features",
     ),
-    "Tables, while a run writes them": ("features_drop", "features_part", "rejects_part", "projected_part"),
+    "Tables, while a run writes them": ("features_drop", "features_part", "rejects_part", "projected_part", "tables_lease"),
     "Logs": ("logs_uri", "step_log"),
 }
 # Functions of `layout` that return no key.
-NO_KEY = {"check_name", "run_name", "uri", "variety_of", "partition_values"}
+NO_KEY = {"check_name", "run_name", "uri", "variety_of", "partition_values", "beside"}
 JSON_TYPES: dict[Any, str] = {
     str: "string",
     int: "integer",

@@ -16,6 +16,7 @@ from obstore.store import S3Store
 from fruits_contract import layout
 
 AWS_CONN_ID = "aws_default"
+UPLOADS_AT_ONCE = 2  # parts of 5 MB of one file; obstore's own 12 take as much memory as a whole file of features
 # botocore renews the credentials of an assumed role when less than ten to fifteen minutes of them are left.
 CREDENTIALS_TTL = timedelta(minutes=5)
 
@@ -111,14 +112,21 @@ class Bucket:
         """Put an object, whole or not at all."""
         obstore.put(self._store, key, content)
 
+    def upload(self, key: str, file: IO[bytes]) -> None:
+        """Put the content of a local file, in parts when it is large; whole or not at all."""
+        obstore.put(self._store, key, file, max_concurrency=UPLOADS_AT_ONCE)
+
     def write_if_unchanged(self, key: str, content: bytes, *, etag: str) -> bool:
         """Put an object unless it has changed since it was read with `etag` ('': unless it exists); return whether it was put."""
+        return bool(self.replace(key, content, etag=etag))
+
+    def replace(self, key: str, content: bytes, *, etag: str) -> str:
+        """Put an object as `write_if_unchanged` does, and return its new ETag; '' when it was not put."""
         mode: Any = {"e_tag": etag} if etag else "create"
         try:
-            obstore.put(self._store, key, content, mode=mode)
+            return obstore.put(self._store, key, content, mode=mode)["e_tag"] or ""
         except (AlreadyExistsError, PreconditionError):
-            return False
-        return True
+            return ""
 
     def open(self, key: str) -> IO[bytes]:
         """Open an object to read parts of it, as Parquet's readers do."""

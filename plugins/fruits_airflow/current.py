@@ -51,6 +51,8 @@ def make_current(bucket: Bucket, *, kind: str, model: dict[str, str], instead_of
 
     Parameters
     ----------
+    model
+        Its entry in the pointer; {} for none.
     instead_of
         Id of the model that must be current until then, '' for none. None: whichever is.
 
@@ -66,7 +68,8 @@ def make_current(bucket: Bucket, *, kind: str, model: dict[str, str], instead_of
             return False
         if instead_of is not None and existing.get("model_id", "") != instead_of:
             raise CurrentModelChanged(f"{kind} {existing.get('model_id')} is current instead of {instead_of or 'none'}")
-        content = json.dumps({**current.models, kind: model}, indent=1) + "\n"
+        models = {name: entry for name, entry in {**current.models, kind: model}.items() if entry}
+        content = json.dumps(models, indent=1) + "\n"
         if bucket.write_if_unchanged(layout.CURRENT_MODELS, content.encode(), etag=current.etag):
             return True
     raise RuntimeError(

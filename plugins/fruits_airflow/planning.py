@@ -57,7 +57,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     features = PublishedTable(bucket, layout.FEATURES_TABLE)
     rejects = PublishedTable(bucket, layout.REJECTS_TABLE)
 
-    known = _known(features, drop, extractor) | _known(rejects, drop, extractor)
+    known = _known(features, rejects, drop=drop, extractor=extractor)
     photos = _photos(bucket, drop)
     batch = [photo for photo in photos if (photo["path"], photo["etag"]) not in known]
     log.info("Drop %s: %s photos, %s new or changed", drop, len(photos), len(batch))
@@ -152,10 +152,20 @@ def _photos(bucket: Bucket, drop: str) -> list[dict[str, Any]]:
     ]
 
 
-def _known(table: PublishedTable, drop: str, extractor: str) -> set[tuple[str, str]]:
-    rows = table.rows("path", "etag", "extractor", drop=drop)
-    of_extractor = rows.filter(pc.equal(rows["extractor"], extractor))
-    return set(zip(of_extractor["path"].to_pylist(), of_extractor["etag"].to_pylist(), strict=True))
+def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extractor: str) -> set[tuple[str, str]]:
+    """Return path and ETag of the photos of a drop that are done.
+
+    A reject whose features are still published is not: its publication failed halfway, and the next one takes them out.
+    """
+    names = ("path", "etag", "extractor")
+    done = features.rows(*names, drop=drop)
+    rejected = rejects.rows(*names, drop=drop)
+    rejected = rejected.filter(pc.invert(pc.is_in(rejected["path"], value_set=done["path"])))
+    known: set[tuple[str, str]] = set()
+    for rows in (done, rejected):
+        of_extractor = rows.filter(pc.equal(rows["extractor"], extractor))
+        known.update(zip(of_extractor["path"].to_pylist(), of_extractor["etag"].to_pylist(), strict=True))
+    return known
 
 
 def read_release_card(bucket: Bucket, release: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Makes an earlier classifier current again: `python -m fruits_airflow.rollback --bucket NAME`.
+"""Takes back a published run, or makes an earlier classifier current again: `python -m fruits_airflow.rollback --bucket NAME`.
 
 Uses the standard AWS environment instead of Airflow's connection, so that it works where Airflow does not.
 """
@@ -9,10 +9,13 @@ import sys
 
 import boto3
 from botocore.exceptions import BotoCoreError
+from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError as StorageError
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import CurrentModelChanged, make_current, read_current
+from fruits_airflow.lease import LeaseLost, TablesAreBusy
+from fruits_airflow.run_rollback import CannotRollBackRun, roll_back_run
 from fruits_contract import layout
 
 CLASSIFIERS = "models/classifier/"
@@ -62,26 +65,41 @@ def main(argv: list[str] | None = None) -> int:
     """Roll back and return the exit code: 0 done, 1 refused, 2 wrong usage."""
     parser = argparse.ArgumentParser(
         prog="python -m fruits_airflow.rollback",
-        description="Make an earlier classifier current again; running services load it by themselves.",
+        description="Make an earlier classifier current again; running services load it by themselves. Or take a run back.",
     )
     parser.add_argument("--bucket", required=True, help="the project's bucket")
     parser.add_argument("--to", metavar="MODEL", help="id of the classifier (default: the one before the current one)")
+    parser.add_argument("--run", help="take this published run back instead: tables and PCA as they were before it")
     arguments = parser.parse_args(argv)
+    if arguments.run and arguments.to:
+        parser.error("--run takes a run back, --to chooses a classifier: one of the two")
     session = boto3.Session()
     if session.get_credentials() is None:
         print(f"there are no AWS credentials for s3://{arguments.bucket} in the environment; {ON_ONE_MACHINE}", file=sys.stderr)
         return 1
     try:
         bucket = Bucket(arguments.bucket, session=session, client=session.client("s3"))
-        before, now = roll_back(bucket, to=arguments.to)
-    except (CannotRollBack, CurrentModelChanged) as error:
+        done = _run(bucket, arguments.run) if arguments.run else _classifier(bucket, arguments.to)
+    except (CannotRollBack, CannotRollBackRun, CurrentModelChanged, TablesAreBusy, DeltaError, LeaseLost) as error:
         print(error, file=sys.stderr)
         return 1
     except (BotoCoreError, StorageError) as error:
         print(f"s3://{arguments.bucket} cannot be read: {str(error).splitlines()[0]}; {ON_ONE_MACHINE}", file=sys.stderr)
         return 1
-    print(f"classifier {now} is current" + (" already" if now == before else f", instead of {before}"))
+    print(done)
     return 0
+
+
+def _classifier(bucket: Bucket, to: str | None) -> str:
+    before, now = roll_back(bucket, to=to)
+    return f"classifier {now} is current" + (" already" if now == before else f", instead of {before}")
+
+
+def _run(bucket: Bucket, run: str) -> str:
+    done = roll_back_run(bucket, run)
+    if not done:
+        return f"run {run} was rolled back before"
+    return "\n".join([*done, f"run {run} is rolled back: its photos count as new again; classifiers stay as they are"])
 
 
 if __name__ == "__main__":

@@ -1,23 +1,28 @@
 """The published tables: Delta Lake in the bucket, to which a run's Parquet files are committed."""
 
-import json
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from deltalake import DeltaTable, Schema
-from deltalake.transaction import AddAction, CommitProperties, Transaction, create_table_with_add_actions
+import tenacity
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction, create_table_with_add_actions
 
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.commits import has_run, open_table
+from fruits_airflow.commits import MAINTENANCE, PUBLISHED, RUN, effective_commits, has_run, open_table
+from fruits_airflow.rewriting import Paths, Rewritten, paths_in, rewrite_without
+from fruits_airflow.table_files import add_action, files_of, missing_from, partitions_of, remove_action, schema_of
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
-RUN = "run"  # in a commit's metadata: the run whose rows it added
 COMMITS_READ = 20
+MAX_CONFLICTS = 30  # each means that another publisher has committed
+CONFLICTS_LIMIT_S = 600
+
+
+class MissingFiles(FileNotFoundError):
+    """A run's files are not in the bucket (any more); nothing is committed."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,7 @@ class PublishedTable:
     def files(self) -> list[str]:
         """Return the keys of the Parquet files in the current version."""
         table = self.open()
-        if table is None:
-            return []
-        prefix = self.bucket.uri("")
-        return sorted(uri.removeprefix(prefix) for uri in table.file_uris())
+        return [file.key for file in files_of(table, self.key)] if table else []
 
     def count_rows(self) -> int:
         """Return the number of rows, from the table's log alone."""
@@ -54,156 +56,149 @@ class PublishedTable:
             return 0
         return sum(pa.table(table.get_add_actions(flatten=True))["num_records"].to_pylist())
 
+    def is_unchanged_since(self, files: Sequence[str]) -> bool:
+        """Return whether the table has the rows of the version with `files`: at most compactions were committed since."""
+        table = self.open()
+        if table is None:
+            return not files
+        for commit in table.history():
+            table.load_as_version(commit["version"])
+            if [file.key for file in files_of(table, self.key)] == sorted(files):
+                return True
+            if commit["operation"] not in MAINTENANCE:
+                return False
+        return False
+
     def has(self, run: str) -> bool:
-        """Return whether the run has been committed to this table."""
+        """Return whether the run is part of this table: committed and not rolled back."""
         return has_run(self.open(), run)
 
     def newest_run(self) -> str:
         """Return the run that was committed last, of those that a restored table has; '' where the newest commits have none."""
-        table = self.open()
-        restored: int | None = None  # the version of the last RESTORE: the commits between it and that one do not count
-        for commit in table.history(COMMITS_READ) if table else []:
-            if restored is not None and commit["version"] > restored:
-                continue
-            if commit["operation"] == "RESTORE":
-                restored = int(commit["operationParameters"]["version"])
-            elif RUN in commit:
-                return str(commit[RUN])
-        return ""
+        return next((str(commit[RUN]) for commit in effective_commits(self.open(), COMMITS_READ) if RUN in commit), "")
 
-    def publish(self, files: Sequence[WrittenFile], *, run: str) -> bool:
+    def publish(
+        self, files: Sequence[WrittenFile], *, run: str, gone: Sequence[WrittenFile] = (), even_empty: bool = False
+    ) -> bool:
         """Commit the files of a run, once, with the run's name as Delta application transaction.
 
-        Rows whose path is already in the same partition of the table (the partition without `run`) are replaced in the same
-        commit. Returns False when there is nothing to do: the run is in the table, or has no rows for it.
+        The same commit takes out the rows that the run replaces: those whose path is in `files` of the same partition (without
+        `run`), and those whose path is in `gone`, files of another table, of the same drop. Only files that hold such rows are
+        read and written again. After a conflict with another publisher all of it is done again on the newer version.
+
+        Parameters
+        ----------
+        even_empty
+            Commit to an existing table also when there is nothing to add or to take out, so that the table has the run.
+
+        Returns
+        -------
+        bool
+            False when nothing was committed: the run had been committed before, or has nothing for this table.
+
+        Raises
+        ------
+        MissingFiles
+            A file of the run is not in the bucket (any more).
         """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_conflict),
+            stop=tenacity.stop_after_attempt(MAX_CONFLICTS) | tenacity.stop_after_delay(CONFLICTS_LIMIT_S),
+            wait=tenacity.wait_random(0, 0.5),
+            reraise=True,
+        )
+        return retrying(self._publish_once, files, run=run, gone=gone, even_empty=even_empty)
+
+    def _publish_once(self, files: Sequence[WrittenFile], *, run: str, gone: Sequence[WrittenFile], even_empty: bool) -> bool:
         table = self.open()
-        if not files or has_run(table, run):
+        if table is not None and table.transaction_version(run) is not None:
             return False
-        commit = CommitProperties(app_transactions=[Transaction(run, 1)], custom_metadata={RUN: run})
-        if table is not None:
-            self._add_missing_columns(table)
+        self._check_existing(files)
         if table is None:
-            create_table_with_add_actions(
-                self.bucket.uri(self.key),
-                self._schema(),
-                self._add_actions(files),
-                mode="error",
-                partition_by=self._partitions,
-                storage_options=self.bucket.table_options(),
-                commit_properties=commit,
-            )
-        elif self._replaces(files):
-            self._merge(table, files, commit)
-        else:
-            table.create_write_transaction(
-                [*self._add_actions(files)], "append", self._schema(), partition_by=self._partitions, commit_properties=commit
-            )
+            if files:
+                self._create(files, run=run)
+            return bool(files)
+        self._add_missing_columns(table)
+        actions: list[AddAction | RemoveAction] = [add_action(self.key, file) for file in files]
+        for rewritten in self._rewrite(table, files, gone):
+            actions.append(remove_action(self.key, rewritten.old))
+            if rewritten.new:
+                actions.append(add_action(self.key, rewritten.new))
+        if not actions and not even_empty:
+            return False
+        drops = {_drop_of(file) for file in [*files, *gone]}
+        table.create_write_transaction(
+            actions,
+            "append",
+            schema_of(self.key),
+            partition_by=partitions_of(self.key),
+            commit_properties=_commit_properties(run, drops, table.version() + 1),
+        )
         return True
 
-    def remove(self, files: Sequence[WrittenFile], *, drop: str, run: str) -> int:
-        """Delete the rows of other runs whose path is in `files` of another table; return the number of rows deleted.
-
-        A photo that was replaced by an unreadable one no longer has features, and a repaired one is no longer a reject.
-        """
-        paths = {path for file in files for batch in self._read(file, ["path"]) for path in batch["path"].to_pylist()}
-        stale = {
-            row["path"] for row in self.rows("path", "run", drop=drop).to_pylist() if row["path"] in paths and row["run"] != run
-        }
-        table = self.open()
-        if table is None or not stale:
-            return 0
-        deleted = table.delete(
-            f"drop = {_quoted([drop])} AND run != {_quoted([run])} AND path IN ({_quoted(stale)})",
-            commit_properties=CommitProperties(app_transactions=[Transaction(_removal(run), table.version() + 1)]),
+    def _create(self, files: Sequence[WrittenFile], *, run: str) -> None:
+        create_table_with_add_actions(
+            self.bucket.uri(self.key),
+            schema_of(self.key),
+            [add_action(self.key, file) for file in files],
+            mode="error",
+            partition_by=partitions_of(self.key),
+            storage_options=self.bucket.table_options(),
+            commit_properties=_commit_properties(run, set(), 0),
         )
-        return int(deleted["num_deleted_rows"])
 
-    def last_changed_by_removal_of(self, run: str) -> bool:
-        """Return whether the newest commit is the run's own `remove`."""
-        table = self.open()
-        return table is not None and table.transaction_version(_removal(run)) == table.version()
+    def _check_existing(self, files: Sequence[WrittenFile]) -> None:
+        """Raise `MissingFiles` when one is missing: Delta would commit it all the same."""
+        if missing := missing_from(self.bucket, [file.key for file in files]):
+            raise MissingFiles(f"{len(missing)} files of the run are not in the bucket, e.g. {self.bucket.uri(missing[0])}")
+
+    def _rewrite(self, table: DeltaTable, files: Sequence[WrittenFile], gone: Sequence[WrittenFile]) -> Iterator[Rewritten]:
+        """Rewrite the table's files that hold rows which the run replaces or takes out, one after the other."""
+        schema = columns.arrow_schema(columns.TABLES[self.key].columns)
+        sources: dict[tuple[str, ...], list[WrittenFile]] = {}
+        for file in files:
+            sources.setdefault(self._partition_of(file), []).append(file)
+        gone_by_drop: dict[str, list[WrittenFile]] = {}
+        for file in gone:
+            gone_by_drop.setdefault(_drop_of(file), []).append(file)
+        replaced: dict[tuple[str, ...], Paths] = {}
+        for old in files_of(table, self.key):
+            partition = self._partition_of(old)
+            if partition not in sources and _drop_of(old) not in gone_by_drop:
+                continue
+            if partition not in replaced:
+                with_paths = [*sources.get(partition, []), *gone_by_drop.get(_drop_of(old), [])]
+                replaced[partition] = paths_in(self.bucket, with_paths)
+            rewritten = rewrite_without(self.bucket, old, replaced[partition], schema=schema)
+            if rewritten:
+                yield rewritten
 
     def _add_missing_columns(self, table: DeltaTable) -> None:
         """Add the columns that the table lacks, because an earlier release created it; its rows have none in them."""
         existing = {field.name for field in table.schema().fields}
-        missing = [field for field in self._schema().fields if field.name not in existing]
+        missing = [field for field in schema_of(self.key).fields if field.name not in existing]
         if missing:
             table.alter.add_columns(missing)
 
-    @property
-    def _partitions(self) -> list[str]:
-        return list(columns.TABLES[self.key].partitions)
-
-    def _schema(self) -> Schema:
-        schema = columns.arrow_schema(columns.TABLES[self.key].columns)
-        for name in self._partitions:
-            schema = schema.append(pa.field(name, pa.string()))
-        return Schema.from_arrow(schema)
-
-    def _add_actions(self, files: Sequence[WrittenFile]) -> list[AddAction]:
-        now_ms = int(time.time() * 1000)
-        return [
-            AddAction(
-                path=file.key.removeprefix(f"{self.key}/"),
-                size=file.size_bytes,
-                partition_values=layout.partition_values(file.key),
-                modification_time=now_ms,
-                data_change=True,
-                stats=json.dumps({"numRecords": file.rows}),
-            )
-            for file in files
-        ]
-
-    def _replaces(self, files: Sequence[WrittenFile]) -> bool:
-        """Return whether a path of `files` already has a row in its partition (whatever the run)."""
-        partitions = {tuple(self._partition_of(file).items()) for file in files}
-        existing: list[pa.Array] = []
-        for partition in partitions:
-            existing += self.rows("path", **dict(partition))["path"].chunks
-        paths = pa.chunked_array(existing, pa.string())
-        return any(
-            pc.any(pc.is_in(batch["path"], value_set=paths)).as_py() for file in files for batch in self._read(file, ["path"])
-        )
-
-    def _merge(self, table: DeltaTable, files: Sequence[WrittenFile], commit: CommitProperties) -> None:
-        """Insert the files' rows and replace those with the same path, in one commit; delta-rs rewrites the rows."""
-        schema = pa.schema(self._schema().to_arrow())
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            for file in files:
-                constants = layout.partition_values(file.key)
-                for batch in self._read(file):
-                    for name in self._partitions:
-                        batch = batch.append_column(name, pa.array([constants[name]] * len(batch), pa.string()))
-                    yield batch.select(schema.names).cast(schema)
-
-        names = [name for name in self._partitions if name != "run"]
-        same_row = [f"old.{name} = new.{name}" for name in ["path", *names]]
-        # The same again with literals, by which delta-rs leaves all other partitions unread.
-        pruned = [f"old.{name} IN ({_quoted({self._partition_of(file)[name] for file in files})})" for name in names]
-        merger = table.merge(
-            pa.RecordBatchReader.from_batches(schema, batches()),
-            predicate=" AND ".join(same_row + pruned),
-            source_alias="new",
-            target_alias="old",
-            commit_properties=commit,
-        )
-        merger.when_matched_update_all().when_not_matched_insert_all().execute()
-
-    def _partition_of(self, file: WrittenFile) -> dict[str, str]:
-        return {name: value for name, value in layout.partition_values(file.key).items() if name != "run"}
-
-    def _read(self, file: WrittenFile, names: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        with self.bucket.open(file.key) as source:
-            yield from pq.ParquetFile(source).iter_batches(batch_size=1024, columns=names)
+    def _partition_of(self, file: WrittenFile) -> tuple[str, ...]:
+        """Return the partition of a file without its run: within it, a path has one row."""
+        return tuple(value for name, value in layout.partition_values(file.key).items() if name != "run")
 
 
-def _removal(run: str) -> str:
-    """Return the name of the transaction that removes the rows which a run has made stale."""
-    return f"{run}/removal"
+def _drop_of(file: WrittenFile) -> str:
+    return layout.partition_values(file.key)["drop"]
 
 
-def _quoted(values: Iterable[str]) -> str:
-    """Return SQL string literals, separated by commas."""
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(values))
+def _commit_properties(run: str, drops: set[str], version: int) -> CommitProperties:
+    """Return what a publication writes beside its files.
+
+    Delta sees no conflict between two appends. The transactions named after the drops make two publications of one drop
+    conflict, so that the later one sees the rows of the other.
+    """
+    transactions = [Transaction(run, PUBLISHED), *(Transaction(f"drop={drop}", version) for drop in sorted(drops))]
+    return CommitProperties(app_transactions=transactions, custom_metadata={RUN: run}, max_commit_retries=MAX_CONFLICTS)
+
+
+def _is_conflict(error: BaseException) -> bool:
+    """Return whether another publisher was faster: the commit was refused, or the table created."""
+    return isinstance(error, CommitFailedError) or (isinstance(error, DeltaError) and "already exists" in str(error))

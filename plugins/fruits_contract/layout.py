@@ -169,6 +169,11 @@ def retained(run: str) -> str:
     return f"runs/{run}/retained.json"
 
 
+def replaced_pca(run: str) -> str:
+    """Return the key of the entry of `models/current.json` that a fit replaced ({} for none); read by a rollback."""
+    return f"runs/{run}/replaced_pca.json"
+
+
 def training_points(run: str) -> str:
     """Return the folder of what a training hands to Spark ML, ending with '/'; deleted after the training."""
     return f"runs/{run}/training/"
@@ -225,6 +230,16 @@ def rejects_part(drop: str, run: str) -> str:
 def projected_part(pca: str, drop: str, run: str) -> str:
     """Return the folder where a run writes its projections, ending with '/'."""
     return f"{PROJECTED_TABLE}/pca={pca}/drop={drop}/run={run}/"
+
+
+def tables_lease() -> str:
+    """Return the key of the lease that publish, rollback and maintenance hold while they change the tables."""
+    return "tables/lease.json"
+
+
+def beside(key: str, name: str) -> str:
+    """Return the key of a file in the folder of another: a rewritten file stays in the partition of its rows."""
+    return f"{key.rpartition('/')[0]}/{name}"
 
 
 def partition_values(key: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 from fruits_airflow.emr.operators import StageOperator, TerminateClusterOperator
+from fruits_airflow.maintenance import KEPT_HOURS
 from fruits_airflow.sensors import WaitForDropSensor
 from fruits_airflow.settings import TASKS_LIMIT_S
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
@@ -157,3 +158,8 @@ def test_the_doc_names_every_parameter_and_stage(dag: Any) -> None:
 def test_every_task_has_an_owner(dag: Any) -> None:
     assert {task.owner for task in dag.tasks} == {"fruits"}
     assert dag.tags == {"fruits", "features"}
+
+
+def test_files_stay_for_longer_than_a_run_may_take(dag: Any) -> None:
+    # and together with the seven days of a deleted object's version (infra/storage.yaml) for less than 15 days
+    assert dag.dagrun_timeout < timedelta(hours=KEPT_HOURS) < timedelta(days=15 - 7)

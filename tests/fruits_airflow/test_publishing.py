@@ -1,7 +1,7 @@
 """A run is published completely and once, also after a failure halfway."""
 
 from collections.abc import Sequence
-from unittest.mock import Mock
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -94,10 +94,10 @@ def fail_before(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     """Let publishing fail before it commits to the table `failing`, or before it changes the pointer to the current PCA."""
     really_publish = PublishedTable.publish
 
-    def publish(self: PublishedTable, files: Sequence[WrittenFile], *, run: str) -> bool:
+    def publish(self: PublishedTable, files: Sequence[WrittenFile], **how: Any) -> bool:
         if self.key == failing:
             raise Fault
-        return really_publish(self, files, run=run)
+        return really_publish(self, files, **how)
 
     def make_current(*_: object, **__: object) -> bool:
         raise Fault
@@ -147,37 +147,47 @@ def test_a_drop_whose_publication_failed_halfway_is_completed_by_the_next_run(
     assert projected_on_current_pca(bucket) == ["first/Apple/0.jpg"]
 
 
-def test_a_fit_that_failed_after_it_removed_a_row_is_completed(
-    bucket: Bucket, deployment: Settings, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", ["auto", "fit"])
+@pytest.mark.parametrize("is_same_run", [True, False], ids=["cleared", "run-again"])
+def test_rows_that_change_tables_in_a_publication_that_failed_halfway_are_completed(
+    bucket: Bucket, deployment: Settings, s3: S3Client, mode: str, is_same_run: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_photos(s3, bucket, "first", ["Apple/0.jpg", "Apple/1.jpg"])
-    run_drop(bucket, deployment, "r1", "first")
+    add_photos(s3, bucket, "first", ["Apple/0.jpg", "Apple/1.jpg", "Apple/2.jpg"])
+    run_drop(bucket, deployment, "r1", "first", unreadable=["Apple/2.jpg"])
     add_photos(s3, bucket, "first", ["Apple/1.jpg"], content=b"spoilt")
-    add_photos(s3, bucket, "first", ["Apple/2.jpg"])
-    params = plan(bucket, deployment, "r2", "first", mode="fit")
+    add_photos(s3, bucket, "first", ["Apple/2.jpg"], content=b"repaired")
+    params = plan(bucket, deployment, "r2", "first", mode=mode)
     run_stages(bucket, params, unreadable=["Apple/1.jpg"])
     with monkeypatch.context() as patch, pytest.raises(Fault):
         fail_before(patch, layout.FEATURES_TABLE)
         publish_run(bucket, params)
-    publish_run(bucket, params)
-    assert published(bucket)["features"] == ["first/Apple/0.jpg", "first/Apple/2.jpg"]
-    assert read_current(bucket).pca_of(EXTRACTOR) == "r2"
-
-
-def test_removing_repaired_rejects_is_completed(
-    bucket: Bucket, deployment: Settings, s3: S3Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add_photos(s3, bucket, "first", ["Apple/0.jpg", "Apple/1.jpg"])
-    run_drop(bucket, deployment, "r1", "first", unreadable=["Apple/1.jpg"])
-    add_photos(s3, bucket, "first", ["Apple/1.jpg"], content=b"repaired")
-    params = plan(bucket, deployment, "r2", "first")
-    run_stages(bucket, params)
-    with monkeypatch.context() as patch, pytest.raises(Fault):
-        patch.setattr(PublishedTable, "remove", Mock(side_effect=Fault))
+    if is_same_run:
         publish_run(bucket, params)
+    else:
+        run_drop(bucket, deployment, "r3", "first", mode=mode, unreadable=["Apple/1.jpg"])
+    good = ["first/Apple/0.jpg", "first/Apple/2.jpg"]
+    assert published(bucket, drop="first")["features"] == good
     assert published(bucket)["rejects"] == ["first/Apple/1.jpg"]
+    assert projected_on_current_pca(bucket) == good
+
+
+def test_a_fit_without_new_photos_is_published_once(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
+    add_photos(s3, bucket, "first", ["Apple/0.jpg"])
+    run_drop(bucket, deployment, "r1", "first")
+    params = run_drop(bucket, deployment, "r2", "first", mode="fit")
+    run_drop(bucket, deployment, "r3", "first", mode="fit")
     publish_run(bucket, params)
-    assert published(bucket)["rejects"] == []
+    assert read_current(bucket).pca_of(EXTRACTOR) == "r3"
+
+
+def test_files_that_a_vacuum_has_deleted_are_not_published(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
+    add_photos(s3, bucket, "first", ["Apple/0.jpg"])
+    params = plan(bucket, deployment, "r1", "first")
+    run_stages(bucket, params)
+    s3.delete_object(Bucket=bucket.name, Key=f"{layout.projected_part('r1', 'first', 'r1')}part-0.parquet")
+    with pytest.raises(AirflowFailException, match="a vacuum has deleted what was not published in time; run the drop again"):
+        publish_run(bucket, params)
+    assert published(bucket) == NOTHING
 
 
 def test_a_fit_that_failed_halfway_does_not_take_over_from_a_later_one(

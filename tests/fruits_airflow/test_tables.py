@@ -1,19 +1,18 @@
 """A run's files become rows of a table once, together, and without harm to anybody else's."""
 
-import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
+from mypy_boto3_s3 import S3Client
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import is_published
-from fruits_airflow.tables import PublishedTable
+from fruits_airflow.tables import MissingFiles, PublishedTable
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
-from tests.fixtures.published_run import features_row, write_rows
+from tests.fixtures.published_run import features_row, read_rows, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -28,15 +27,6 @@ def write(bucket: Bucket, run: str, paths: list[str], *, drop: str = "first", pa
     photos = [{"path": path, "etag": f"etag-{run}", "label": "Apple", "contributor": ""} for path in paths]
     key = f"{layout.features_part(drop, run)}part-{part:05}.snappy.parquet"
     return write_rows(bucket, key, [features_row(photo) for photo in photos], columns.FEATURES)
-
-
-def publish_as_the_task_does(table: PublishedTable, files: list[WrittenFile], run: str) -> None:
-    """Publish, and retry after a conflict with another publisher, twice as the task `publish` does."""
-    for _ in range(2):
-        with contextlib.suppress(DeltaError):
-            table.publish(files, run=run)
-            return
-    table.publish(files, run=run)
 
 
 def etags(table: PublishedTable) -> dict[str, str]:
@@ -132,25 +122,51 @@ def test_has_finds_the_runs_in_the_table(table: PublishedTable, bucket: Bucket) 
     assert not is_published("r2", bucket=bucket)
 
 
-def test_removing_takes_the_rows_of_earlier_runs_with_these_paths_and_no_others(table: PublishedTable, bucket: Bucket) -> None:
+def test_rows_that_are_gone_leave_their_drop_in_the_same_commit_and_no_others(table: PublishedTable, bucket: Bucket) -> None:
     table.publish([write(bucket, "r1", ["it's", "b"]), write(bucket, "r1", ["it's"], drop="second")], run="r1")
-    table.publish([write(bucket, "r2", ["c"])], run="r2")
-    gone = write(bucket, "r2", ["it's", "c", "new"], part=1)
-    assert table.remove([gone], drop="first", run="r2") == 1
+    table.publish([write(bucket, "r2", ["d"])], run="r2")
+    gone = write(bucket, "r3", ["it's", "d", "new"], part=1)
+    before = version(table)
+    assert table.publish([write(bucket, "r3", ["c"])], run="r3", gone=[gone])
+    assert version(table) == before + 1
     rows = table.rows("path", "drop", "run").to_pylist()
     assert {(row["path"], row["drop"], row["run"]) for row in rows} == {
         ("b", "first", "r1"),
-        ("c", "first", "r2"),
+        ("c", "first", "r3"),
         ("it's", "second", "r1"),
     }
-    before = version(table)
-    assert table.remove([gone], drop="first", run="r2") == 0
-    assert version(table) == before
+    assert not table.publish([], run="r4", gone=[gone])
+    assert version(table) == before + 1
 
 
-def test_removing_from_a_missing_table_removes_nothing(table: PublishedTable, bucket: Bucket) -> None:
-    assert table.remove([write(bucket, "r1", ["a"])], drop="first", run="r1") == 0
+def test_a_missing_table_has_nothing_to_take_out(table: PublishedTable, bucket: Bucket) -> None:
+    assert not table.publish([], run="r1", gone=[write(bucket, "r1", ["a"])])
     assert table.open() is None
+
+
+def test_a_run_without_rows_is_recorded_where_that_is_wanted(table: PublishedTable, bucket: Bucket) -> None:
+    table.publish([write(bucket, "r1", ["a"])], run="r1")
+    assert table.publish([], run="r2", even_empty=True)
+    assert table.has("r2")
+    assert etags(table) == {"a": "etag-r1"}
+
+
+def test_a_file_that_is_missing_is_not_committed(table: PublishedTable, bucket: Bucket, s3: S3Client) -> None:
+    files = [write(bucket, "r1", ["a"]), write(bucket, "r1", ["b"], part=1)]
+    s3.delete_object(Bucket=bucket.name, Key=files[1].key)
+    with pytest.raises(MissingFiles, match=r"1 files of the run are not in the bucket, e\.g\. .*part-00001"):
+        table.publish(files, run="r1")
+    assert table.open() is None
+
+
+def test_only_files_with_replaced_rows_are_written_again_in_their_partition(table: PublishedTable, bucket: Bucket) -> None:
+    kept, replaced = write(bucket, "r1", ["a", "b"]), write(bucket, "r1", ["c", "d"], part=1)
+    table.publish([kept, replaced], run="r1")
+    new = write(bucket, "r2", ["c"])
+    table.publish([new], run="r2")
+    (rewritten,) = set(table.files()) - {kept.key, new.key}
+    assert rewritten.startswith(f"{layout.features_part('first', 'r1')}rewritten-")
+    assert [row["path"] for row in read_rows(bucket, rewritten)] == ["d"]
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["new-table", "old-table"])
@@ -173,7 +189,7 @@ def test_publishers_at_the_same_time_lose_nothing(
 
     with monkeypatch.context() as patch, ThreadPoolExecutor(len(runs)) as pool:
         patch.setattr(PublishedTable, "open", open_together)
-        list(pool.map(lambda run: publish_as_the_task_does(table, runs[run], run), runs))
+        list(pool.map(lambda run: table.publish(runs[run], run=run), runs))
     expected = {f"{run}-{name}": f"etag-{run}" for run in runs for name in "ab"} | ({} if is_first else {"z": "etag-r0"})
     assert etags(table) == expected
     assert not any(table.publish(files, run=run) for run, files in runs.items())
@@ -183,7 +199,7 @@ def test_two_runs_that_replace_the_same_path_at_the_same_time_leave_one_row(tabl
     table.publish([write(bucket, "r0", ["a", "b"])], run="r0")
     runs = {run: [write(bucket, run, ["a"])] for run in ("r1", "r2")}
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda run: publish_as_the_task_does(table, runs[run], run), runs))
+        list(pool.map(lambda run: table.publish(runs[run], run=run), runs))
     assert set(etags(table)) == {"a", "b"}
     assert etags(table)["a"] in {"etag-r1", "etag-r2"}
 
@@ -201,6 +217,6 @@ def test_a_table_of_an_earlier_release_gets_the_new_column(
     assert "colors" not in {field.name for field in opened.schema().fields}
 
     assert table.publish([write(bucket, "r2", ["3.jpg"])], run="r2")  # appended
-    assert table.publish([write(bucket, "r3", ["1.jpg"])], run="r3")  # merged: a photo that was replaced
+    assert table.publish([write(bucket, "r3", ["1.jpg"])], run="r3")  # a photo that was replaced
     rows = {row["path"]: (row["run"], row["colors"]) for row in table.rows("path", "run", "colors").to_pylist()}
     assert rows == {"1.jpg": ("r3", [0.25] * 4), "2.jpg": ("r1", None), "3.jpg": ("r2", [0.25] * 4)}

@@ -1,13 +1,15 @@
 """The runs of `fruits_features`: what each did and whether it was published, from the bucket and Airflow's states."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from deltalake import DeltaTable
+
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.commits import has_run, open_table
+from fruits_airflow.commits import has_run, is_rolled_back, open_table
 from fruits_airflow.ui.airflow_runs import AirflowRun
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import REPORT
@@ -22,7 +24,7 @@ class FeaturesRun:
     Parameters
     ----------
     verdict
-        published, not published, running, failed, nothing to do, or incomplete.
+        published, rolled back, not published, running, failed, nothing to do, or incomplete.
     reasons
         Messages of the red findings.
     at
@@ -61,9 +63,7 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
         all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
         headlines = readers.map(lambda run: _headline(bucket, run), names)
         in_bucket = {
-            run: _described(
-                run, params, headline, airflow=known.get(run), is_published=any(has_run(table, run) for table in tables)
-            )
+            run: _described(run, params, headline, airflow=known.get(run), committed=_committed(tables, run))
             for run, params, headline in zip(names, all_params, headlines, strict=True)
             if "drop" in params
         }
@@ -82,12 +82,19 @@ def _headline(bucket: Bucket, run: str) -> dict[str, Any]:
     return headline
 
 
+def _committed(tables: Sequence[DeltaTable | None], run: str) -> str:
+    """Return 'published' or 'rolled back', by the tables; '' for a run that was never committed."""
+    if any(has_run(table, run) for table in tables):
+        return "published"
+    return "rolled back" if any(is_rolled_back(table, run) for table in tables) else ""
+
+
 def _described(
-    run: str, params: dict[str, Any], headline: dict[str, Any], *, airflow: AirflowRun | None, is_published: bool
+    run: str, params: dict[str, Any], headline: dict[str, Any], *, airflow: AirflowRun | None, committed: str
 ) -> FeaturesRun:
     red = tuple(headline.get("red", ()))
-    if is_published:
-        verdict = "published"
+    if committed:
+        verdict = committed
     elif red:
         verdict = "not published"
     else:
@@ -97,7 +104,7 @@ def _described(
         dag_run_id=str(params.get("dag_run_id", "")),
         at=airflow.run_after if airflow else headline.get("started_at", ""),
         verdict=verdict,
-        reasons=() if is_published else red,
+        reasons=() if committed else red,
         drop=str(params["drop"]),
         mode=str(params.get("mode", "")),
         photos=headline.get("images"),
