@@ -47,7 +47,9 @@ def keep_screenshot(page: Page, name: str) -> None:
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
-@pytest.mark.parametrize("path", ["", "runs/x", "runs/x/report.html", "trainings/x", "classifiers/x/card.html", "logs/j/s"])
+@pytest.mark.parametrize(
+    "path", ["", "runs/x", "runs/x/report.html", "trainings/x", "classifiers/x/card.html", "logs/j/s", "spark/j"]
+)
 def test_an_anonymous_request_is_refused(stack: Stack, path: str) -> None:
     address = f"{stack.services.url('airflow')}/fruits/{path}"
     assert httpx.get(address).status_code == 401

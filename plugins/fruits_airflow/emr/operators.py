@@ -13,7 +13,7 @@ from airflow.providers.amazon.aws.utils import validate_execute_complete_event
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, StepLogLink
+from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, SparkHistoryLink, StepLogLink
 from fruits_airflow.emr.steps import step
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
@@ -76,7 +76,7 @@ class StageOperator(EmrAddStepsOperator):
         # provider would add the step once more.
         super().__init__(task_id=stage.name, job_flow_id=job_flow_id, retries=0, deferrable=True, **kwargs)
         self.stage = stage
-        self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), *LINKS)
+        self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), SparkHistoryLink(), *LINKS)
 
     def execute(self, context: Context) -> list[str]:
         """Add the step and defer until it has ended."""
