@@ -18,6 +18,7 @@ parser = argparse.ArgumentParser(
 parser.add_argument("--port", type=int, required=True, help="TCP port to listen on")
 parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="folder for the files and logs of all clusters")
 parser.add_argument("--spark-conf", type=Path, required=True, metavar="DIR", help="SPARK_CONF_DIR to copy into each cluster")
+parser.add_argument("--spark-history", default="", metavar="URL", help="address of a Spark history server")
 parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s); its clients run programs here")
 
 if __name__ == "__main__":
@@ -25,6 +26,6 @@ if __name__ == "__main__":
     if not arguments.spark_conf.is_dir():
         parser.error(f"--spark-conf {arguments.spark_conf}: no such folder; expected one with a spark-defaults.conf")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    emr = Emr(arguments.state.resolve(), spark_conf=arguments.spark_conf.resolve())
+    emr = Emr(arguments.state.resolve(), spark_conf=arguments.spark_conf.resolve(), spark_history=arguments.spark_history)
     app = make_app(emr, is_local=arguments.host in ("127.0.0.1", "localhost", "::1"))
     uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", timeout_graceful_shutdown=1)

@@ -1,5 +1,6 @@
 """The lifecycle of one cluster, from STARTING to TERMINATED."""
 
+import json
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ from local.emr.logs import LOG_NAMES, LogStore, find_cause, note
 from local.emr.model import DEFAULT_ACTION, JsonObject, Step, new_id, now
 from local.emr.node import KILL_GRACE_S, Node
 
+DESCRIPTION = "cluster.json"
 ENDING = ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS")
 logger = logging.getLogger("local.emr")
 
@@ -99,6 +101,14 @@ class Cluster:
             self.timeline["EndDateTime"] = now()
             end_state = "TERMINATED_WITH_ERRORS" if self._has_error else "TERMINATED"
             self._enter(end_state, self.reason["Message"], self.reason["Code"])
+            self._save_description()
+
+    def _save_description(self) -> None:
+        """Keep the description for the next start of the service, in one step."""
+        self._node.home.mkdir(parents=True, exist_ok=True)
+        part = self._node.home / f"{DESCRIPTION}.part"
+        part.write_text(json.dumps(self.describe()))
+        part.replace(self._node.home / DESCRIPTION)
 
     def _bootstrap(self) -> None:
         with self.changed:
@@ -222,3 +232,8 @@ class Cluster:
         self.state = state
         self.reason = {"Code": code, "Message": message} if code else {"Message": message}
         self.changed.notify_all()
+
+
+def read_ended(folder: Path) -> dict[str, JsonObject]:
+    """Read the descriptions of the clusters that ended before this service started, by id."""
+    return {file.parent.name: json.loads(file.read_text()) for file in folder.glob(f"*/{DESCRIPTION}")}

@@ -7,7 +7,8 @@ from pathlib import Path
 import boto3
 from botocore.utils import parse_timestamp
 
-from local.emr.cluster import Cluster
+from local.emr.application_ui import ApplicationUis
+from local.emr.cluster import Cluster, read_ended
 from local.emr.cluster_operations import answer_cluster
 from local.emr.logs import LogStore
 from local.emr.model import ApiError, JsonObject, invalid_request, make_page, now
@@ -19,8 +20,10 @@ SHUTDOWN_S = 8.0
 class Emr:
     """The clusters and the security configurations of one service."""
 
-    def __init__(self, state: Path, *, spark_conf: Path) -> None:
+    def __init__(self, state: Path, *, spark_conf: Path, spark_history: str = "") -> None:
         self.clusters: dict[str, Cluster] = {}
+        self._ended_before = read_ended(state)
+        self._application_uis = ApplicationUis(spark_history)
         self._security_configurations: dict[str, JsonObject] = {}
         region = boto3.session.Session().region_name or "us-east-1"
         self._make_cluster = partial(Cluster, folder=state, spark_conf=spark_conf, region=region, logs=LogStore())
@@ -41,6 +44,10 @@ class Emr:
             return self._list_clusters(request)
         if "SecurityConfiguration" in operation:
             return self._answer_security_configuration(operation, request)
+        if "PersistentAppUI" in operation:
+            return self._application_uis.answer(operation, request, cluster_ids={*self.clusters, *self._ended_before})
+        if operation == "DescribeCluster" and request["ClusterId"] in self._ended_before:
+            return {"Cluster": self._ended_before[request["ClusterId"]]}
         clusters = self._find_clusters(operation, request)
         if operation == "TerminateJobFlows" and any(cluster.is_protected for cluster in clusters):
             raise ApiError("Could not shut down one or more job flows since they are termination protected.")

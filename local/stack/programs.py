@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import REPO
-from local.stack import airflow, ports, yarn
+from local.stack import airflow, ports, spark_history, yarn
 from local.stack.stack import Stack
 
 PREFERRED_PORTS = {
@@ -15,6 +15,7 @@ PREFERRED_PORTS = {
     "s3-volume": 9340,
     "s3-filer": 8888,
     "s3-admin": 23646,
+    "spark-history": spark_history.PREFERRED_PORT,
     "emr": 8344,
     "airflow": 8080,
 }
@@ -51,6 +52,7 @@ def table(stack: Stack) -> list[Program]:
         # Groups of their own: the NodeManager ends its containers before the ResourceManager stops. It does so in the first
         # seconds, and then waits ten more for the deletion of old logs.
         *(Program(name, name, yarn.command(stack, name), stack.aws_env, 8) for name in on_yarn),
+        Program("spark-history", "spark-history", spark_history.command(stack), spark_history.ENVIRONMENT),
         Program("emr", "emr", _emr(stack), stack.aws_env, 20),
         *(Program(name, "airflow", airflow.command(name), airflow_settings, 15) for name in airflow.PROCESSES),
     ]
@@ -81,7 +83,7 @@ def _weed(stack: Stack) -> list[str]:
 
 def _emr(stack: Stack) -> list[str]:
     argv = ["--port", str(stack.ports["emr"]), "--state", str(stack.emr), "--spark-conf", str(stack.spark_conf)]
-    return [sys.executable, "-m", "local.emr", *argv]
+    return [sys.executable, "-m", "local.emr", *argv, "--spark-history", f"{stack.url('spark-history')}/"]
 
 
 def supervisord_config(stack: Stack, programs: list[Program]) -> str:

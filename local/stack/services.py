@@ -11,7 +11,7 @@ import tenacity
 
 from local import interrupts
 from local.console import say, working
-from local.stack import StackError, airflow, programs, readiness, spark, yarn
+from local.stack import StackError, airflow, programs, readiness, spark, spark_history, yarn
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
 
@@ -78,8 +78,8 @@ def down(stack: Stack) -> None:
 
 
 def status(stack: Stack) -> list[Status]:
-    """Return one row per program; none before the first start."""
-    if not stack.ports:
+    """Return one row per program; none before the first start of a version that has these programs."""
+    if not stack.ports.keys() >= programs.PREFERRED_PORTS.keys():
         return []
     known = Supervisor(stack).programs()
     rows = []
@@ -122,6 +122,7 @@ def _start(stack: Stack) -> Stack:
         stack = replace(stack, ports=programs.choose_ports(stack.master))
         stack.save()
         spark.write_config(stack.spark_conf, s3_endpoint=stack.url("s3"))
+        spark_history.prepare(stack)
         if stack.master == "yarn":
             yarn.prepare(stack)
         airflow.prepare(stack)

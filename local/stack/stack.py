@@ -92,7 +92,7 @@ class Stack:
 
     def make_folders(self) -> None:
         """Create the folders, for this user only because they hold keys."""
-        for folder in (self.s3, self.emr, self.airflow, self.spark_conf, self.yarn, self.logs, self.sockets):
+        for folder in (self.s3, self.emr, self.airflow, self.spark_conf, self.spark_events, self.yarn, self.logs, self.sockets):
             folder.mkdir(parents=True, exist_ok=True)
         self.aws_config.touch()
         self.state.chmod(0o700)
@@ -113,6 +113,10 @@ class Stack:
     @property
     def spark_conf(self) -> Path:
         return self.state / "spark-conf"
+
+    @property
+    def spark_events(self) -> Path:
+        return self.state / "spark-events"
 
     @property
     def yarn(self) -> Path:

@@ -47,7 +47,9 @@ def keep_screenshot(page: Page, name: str) -> None:
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
-@pytest.mark.parametrize("path", ["", "runs/x", "runs/x/report.html", "trainings/x", "classifiers/x/card.html", "logs/j/s"])
+@pytest.mark.parametrize(
+    "path", ["", "runs/x", "runs/x/report.html", "trainings/x", "classifiers/x/card.html", "logs/j/s", "spark/j"]
+)
 def test_an_anonymous_request_is_refused(stack: Stack, path: str) -> None:
     address = f"{stack.services.url('airflow')}/fruits/{path}"
     assert httpx.get(address).status_code == 401
@@ -101,3 +103,20 @@ def test_tasks_link_to_the_report_and_to_the_steps_output(page: Page, first: End
     expect(in_frame(page).get_by_role("heading", name="stdout")).to_be_visible()
     expect(in_frame(page).locator("pre").first).not_to_be_empty()
     keep_screenshot(page, "step_log")
+
+
+def test_a_task_links_to_the_spark_history_of_its_cluster(page: Page, stack: Stack, first: Ended) -> None:
+    page.goto(f"/dags/{DAG}/runs/{quote(first.dag_run.id)}/tasks/featurize/details")
+    page.get_by_role("link", name="Spark history").click()
+    history = stack.services.url("spark-history")
+    expect(page).to_have_url(f"{history}/")
+    application = page.get_by_role("row").filter(has_text=f"featurize {first.run}")
+    keep_screenshot(page, "spark_history")
+    application.get_by_role("link").first.click()
+    expect(page.get_by_text(re.compile("Completed Jobs"))).to_be_visible()
+    keep_screenshot(page, "spark_jobs")
+    ids = [item["id"] for item in httpx.get(f"{history}/api/v1/applications").json() if item["name"] == f"featurize {first.run}"]
+    environment = httpx.get(f"{history}/api/v1/applications/{ids[0]}/environment")
+    assert "spark.eventLog.dir" in environment.text
+    for key in (stack.services.secrets.s3_access_key, stack.services.secrets.s3_secret_key):
+        assert key not in environment.text, "the history shows the keys of S3"

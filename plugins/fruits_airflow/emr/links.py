@@ -32,6 +32,16 @@ class StepLogLink(BaseAwsLink):
         return addresses.in_airflow(addresses.step_log(kwargs["job_flow_id"], kwargs["step_id"]))
 
 
+class SparkHistoryLink(StepLogLink):
+    """The Spark history of the stage's cluster. Outside Airflow's frame, in which EMR's page would not be shown."""
+
+    name = "Spark history"
+
+    def format_link(self, **kwargs: Any) -> str:
+        """Return the address of the page that leads there."""
+        return addresses.by_itself(addresses.spark_history(kwargs["job_flow_id"]))
+
+
 class ReportLink(BaseOperatorLink):
     """The page with the run's report."""
 

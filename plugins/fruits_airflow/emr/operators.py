@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from fruits_airflow.emr import tags
 from fruits_airflow.emr.hook import ReattachingHook, no_retry_if_refused
-from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, StepLogLink
+from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, SparkHistoryLink, StepLogLink
 from fruits_airflow.emr.steps import step
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
@@ -89,7 +89,7 @@ class StageOperator(EmrAddStepsOperator):
     def __init__(self, *, stage: Stage, job_flow_id: str, **kwargs: Any) -> None:
         super().__init__(task_id=stage.name, job_flow_id=job_flow_id, deferrable=True, **RETRIES, **kwargs)
         self.stage = stage
-        self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), *LINKS)
+        self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), SparkHistoryLink(), *LINKS)
 
     def execute(self, context: Context) -> list[str]:
         """Add the step, unless it is there already, and defer until it has ended."""

@@ -24,9 +24,23 @@ def step_log(cluster: str, step: str) -> str:
     return f"logs/{layout.check_name(cluster, what='cluster')}/{layout.check_name(step, what='step')}"
 
 
+def spark_history(cluster: str) -> str:
+    """Return the page that leads to a cluster's Spark history, relative to the page of all runs."""
+    return f"spark/{layout.check_name(cluster, what='cluster')}"
+
+
 def in_airflow(page: str) -> str:
     """Return the address of a page inside Airflow's UI; without a host where `[api] base_url` is not set."""
+    base_url = _base_url()
+    return f"{base_url}/plugin/{UI_ROUTE}{urlsplit(base_url).path}{PREFIX}/{page}"
+
+
+def by_itself(page: str) -> str:
+    """Return the address of a page outside Airflow's frame, for one that leads to another site."""
+    return f"{_base_url()}{PREFIX}/{page}"
+
+
+def _base_url() -> str:
     from airflow.configuration import conf
 
-    base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    return f"{base_url}/plugin/{UI_ROUTE}{urlsplit(base_url).path}{PREFIX}/{page}"
+    return (conf.get("api", "base_url", fallback="") or "").rstrip("/")

@@ -7,9 +7,10 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
-from fruits_airflow.bucket import Bucket
+from fruits_airflow.bucket import AWS_CONN_ID, Bucket
+from fruits_airflow.emr.spark_history import NoSparkHistory, spark_history_address
 from fruits_airflow.settings import InvalidSettings, Settings
 from fruits_airflow.ui import access, addresses
 from fruits_airflow.ui.airflow_runs import AirflowRun, runs_of_dag
@@ -45,6 +46,16 @@ def project_bucket() -> Bucket:
 BucketDep = Annotated[Bucket, Depends(project_bucket)]
 
 
+def emr_client() -> Any:
+    """Return a boto3 client of EMR, with the credentials of Airflow's connection."""
+    from airflow.providers.amazon.aws.hooks.emr import EmrHook
+
+    return EmrHook(aws_conn_id=AWS_CONN_ID, emr_conn_id=None, region_name=Settings.load().region).conn
+
+
+EmrDep = Annotated[Any, Depends(emr_client)]
+
+
 def airflow_runs(session: SessionDep) -> dict[str, dict[str, AirflowRun]]:
     """Return the DAG runs that Airflow knows, by DAG and name of the run."""
     return {dag.dag_id: runs_of_dag(session, dag.dag_id) for dag in (FEATURES_PIPELINE, CLASSIFIER_PIPELINE)}
@@ -77,6 +88,14 @@ def not_found(request: Request, error: FileNotFoundError) -> Response:
     """Answer an address whose object is not in the bucket."""
     problem = "There is nothing here yet: the stage that writes it has not run, or it has failed."
     return HTMLResponse(render("problem.html", title="Not found", problem=problem, root=_root(request)), status_code=404)
+
+
+@app.exception_handler(NoSparkHistory)
+def no_spark_history(request: Request, error: NoSparkHistory) -> Response:
+    """Explain why EMR shows no history."""
+    return HTMLResponse(
+        render("problem.html", title="No Spark history", problem=str(error), root=_root(request)), status_code=404
+    )
 
 
 @app.get("/", dependencies=access.READS_RUNS)
@@ -138,6 +157,13 @@ def step_log(cluster: str, step: str, bucket: BucketDep) -> str:
     layout.check_name(step, what="step")
     outputs = read_step_log(bucket, cluster=cluster, step=step)
     return render("step_log.html", root="../../", cluster=cluster, step=step, outputs=outputs)
+
+
+@app.get("/spark/{cluster}", dependencies=access.READS_LOGS)
+def spark_history(cluster: str, bucket: BucketDep, emr: EmrDep) -> Response:
+    """Lead to the Spark history of a cluster. The address is in the redirect only, which is not stored."""
+    layout.check_name(cluster, what="cluster")
+    return RedirectResponse(spark_history_address(emr, cluster, bucket=bucket.name), status_code=303)
 
 
 @app.get("/static/{name}")

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from fruits_airflow import bucket, commits
-from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, StepLogLink
+from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, SparkHistoryLink, StepLogLink
 from fruits_airflow.emr.operators import (
     RETRIES,
     TERMINATION_LIMIT_S,
@@ -233,6 +233,8 @@ def test_a_stage_adds_its_step_and_waits_without_a_worker(
     assert 0 <= left < 60
     link = StepLogLink().format_link(**task_instance.pushed[StepLogLink.key])
     assert link == "/plugin/fruits/fruits/logs/j-1/s-1", "the link is there while the step runs"
+    link = SparkHistoryLink().format_link(**task_instance.pushed[SparkHistoryLink.key])
+    assert link == "/fruits/spark/j-1", "outside Airflow's frame"
 
 
 @pytest.mark.usefixtures("unpublished")
@@ -397,7 +399,7 @@ def test_emr_may_be_away_for_two_minutes(task: Any) -> None:
 def test_a_stage_links_to_what_it_has_written(stage: Stage, first: str) -> None:
     names = [link.name for link in stage_task(stage).operator_extra_links]
     assert names[0] == first
-    assert names[-3:] == ["Step log", "EMR Cluster", "EMR Cluster Logs"]
+    assert names[-4:] == ["Step log", "Spark history", "EMR Cluster", "EMR Cluster Logs"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import botocore.session
 import pytest
 from airflow import plugins_manager
 from airflow import settings as airflow_settings
@@ -12,13 +13,14 @@ from airflow.api_fastapi.app import create_app, purge_cached_app
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.models import Variable
 from airflow.utils.db import initdb
+from botocore.stub import Stubber
 from fastapi.testclient import TestClient
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.settings import Settings
 from fruits_airflow.ui import access
 from fruits_airflow.ui.airflow_runs import AirflowRun
-from fruits_airflow.ui.app import airflow_runs, app, project_bucket
+from fruits_airflow.ui.app import airflow_runs, app, emr_client, project_bucket
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 LOGIN = {"username": "reader", "password": "secret"}
@@ -32,11 +34,20 @@ def known() -> Known:
 
 
 @pytest.fixture
-def reader(bucket: Bucket, known: Known) -> Iterator[TestClient]:
+def emr() -> Iterator[Stubber]:
+    """A client of EMR that accepts exactly the expected requests, and refuses what AWS's model does not know."""
+    session = botocore.session.get_session()
+    with Stubber(session.create_client("emr", "eu-north-1", aws_access_key_id="x", aws_secret_access_key="x")) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def reader(bucket: Bucket, known: Known, emr: Stubber) -> Iterator[TestClient]:
     """A client of the application alone, without login and permissions."""
     checks = [get_user, *(depends.dependency for depends in (*access.READS_RUNS, *access.READS_LOGS))]
     app.dependency_overrides = {check: lambda: None for check in checks if check}
-    app.dependency_overrides |= {project_bucket: lambda: bucket, airflow_runs: lambda: known}
+    app.dependency_overrides |= {project_bucket: lambda: bucket, airflow_runs: lambda: known, emr_client: lambda: emr.client}
     yield TestClient(app)
     app.dependency_overrides = {}
 

@@ -13,7 +13,7 @@ from tests.fruits_airflow.ui.conftest import token
 
 pytestmark = pytest.mark.slow
 
-PAGES = ["", "runs/x", "runs/x/report.html", "trainings/x", "classifiers/x/card.html", "logs/j/s", "static/pages.css"]
+PAGES = ["", "runs/x", "runs/x/report.html", "trainings/x", "classifiers/x/card.html", "logs/j/s", "spark/j", "static/pages.css"]
 
 
 def test_an_anonymous_request_is_refused_and_so_is_a_forged_token(server: TestClient) -> None:

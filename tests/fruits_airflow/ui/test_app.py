@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 from fastapi.testclient import TestClient
 from mypy_boto3_s3 import S3Client
 
@@ -15,7 +16,7 @@ from fruits_airflow.ui.app import app, project_bucket
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Finding, Manifest
-from tests.fixtures import published_run
+from tests.fixtures import app_ui, published_run
 
 PAGES = [
     "/",
@@ -24,6 +25,7 @@ PAGES = [
     "/trainings/t1",
     "/classifiers/c1/card.html",
     "/logs/j-1/s-1",
+    "/spark/j-1",
     "/static/pages.css",
 ]
 
@@ -153,7 +155,9 @@ def test_what_is_not_there_is_not_found(reader: TestClient, page: str) -> None:
     assert "There is nothing here yet" in response.text
 
 
-@pytest.mark.parametrize("page", ["/runs/..%2e", "/runs/-x/report.html", "/classifiers/a b/card.html", "/logs/j-1/.%2e"])
+@pytest.mark.parametrize(
+    "page", ["/runs/..%2e", "/runs/-x/report.html", "/classifiers/a b/card.html", "/logs/j-1/.%2e", "/spark/.%2e"]
+)
 def test_a_name_that_is_no_part_of_a_key_is_refused(reader: TestClient, page: str) -> None:
     response = reader.get(page)
     assert response.status_code == 404
@@ -198,6 +202,21 @@ def test_the_log_of_a_step_shows_its_end(reader: TestClient, bucket: Bucket) -> 
     assert "500 lines before these are left out" in page
     assert "Empty." in page
     assert "There is no log yet" in page
+
+
+def test_the_spark_history_is_one_redirect_away(reader: TestClient, bucket: Bucket, emr: Stubber) -> None:
+    app_ui.expect(emr, bucket.name)
+    response = reader.get("/spark/j-1", follow_redirects=False)
+    assert (response.status_code, response.headers["location"]) == (303, app_ui.ADDRESS)
+    assert response.headers["cache-control"] == "private, no-store", "the address is the key to the history"
+
+
+def test_a_history_that_emr_refuses_is_explained(reader: TestClient, emr: Stubber) -> None:
+    emr.add_client_error("describe_cluster", "AccessDeniedException", "not authorized to perform: <DescribeCluster>")
+    response = reader.get("/spark/j-1")
+    assert response.status_code == 404
+    assert "not authorized to perform: &lt;DescribeCluster&gt;" in response.text
+    assert 'href="../"' in response.text
 
 
 def test_a_deployment_without_settings_is_told_what_to_create(reader: TestClient) -> None:

@@ -13,7 +13,7 @@ from tests.local.stack.yarn_stack import make_stack, write_configs
 
 def test_the_node_manager_stops_before_the_resource_manager(tmp_path: Path) -> None:
     groups = list(dict.fromkeys(program.group for program in programs.table(make_stack(tmp_path / "s", "yarn"))))
-    assert groups == ["s3", "resource-manager", "node-manager", "emr", "airflow"]
+    assert groups == ["s3", "resource-manager", "node-manager", "spark-history", "emr", "airflow"]
 
 
 def test_there_is_no_yarn_unless_requested(tmp_path: Path) -> None:

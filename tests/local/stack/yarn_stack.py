@@ -24,7 +24,7 @@ from fruits_contract.features_pipeline import FeaturesRunParams
 from local import REPO
 from local.client import synthetic_photos
 from local.client.upload import upload_drop
-from local.stack import programs, readiness, spark, yarn
+from local.stack import programs, readiness, spark, spark_history, yarn
 from local.stack.stack import Secrets, Stack
 from local.stack.supervision import Supervisor
 from release import contents
@@ -57,6 +57,7 @@ def make_stack(state: Path, master: str) -> Stack:
 
 def write_configs(stack: Stack) -> None:
     spark.write_config(stack.spark_conf, s3_endpoint=stack.url("s3"))
+    spark_history.prepare(stack)
     if stack.master == "yarn":
         yarn.prepare(stack)
 
