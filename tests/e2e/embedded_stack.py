@@ -59,7 +59,7 @@ class Ended:
 class Stack:
     """The running services, with what the tests need of them."""
 
-    def __init__(self, running: Services, *, lineage: Path) -> None:
+    def __init__(self, running: Services, *, lineage: Path | None = None, dags: Sequence[str] = (DAG,)) -> None:
         self.lineage = lineage
         self.services = running
         self.bucket = running.bucket
@@ -68,7 +68,7 @@ class Stack:
         self.api = AirflowApi(running.url("airflow"), user=AIRFLOW_USER, password=running.secrets.airflow_password)
         self.release = upload_release(self.bucket, say=print).release
         self.deploy()
-        assert wait_until(lambda: self.api.has_dag(DAG) and self.api.has_dag(EVERY_MINUTE), timeout_s=180, every_s=1)
+        assert wait_until(lambda: all(self.api.has_dag(dag) for dag in dags), timeout_s=180, every_s=1)
         self.pause(DAG, is_paused=False)
 
     def deploy(self, **settings: object) -> None:
@@ -86,6 +86,7 @@ class Stack:
 
     def lineage_events(self, run: str) -> list[dict[str, Any]]:
         """Return the OpenLineage events of a DAG run."""
+        assert self.lineage is not None
         events = [json.loads(line) for line in self.lineage.read_text().splitlines()]
         return [event for event in events if run in json.dumps(event["run"]["facets"])]
 
@@ -187,7 +188,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         with services.session(Services.load(state)) as running:
             os.environ.update(running.env)
             boto3.setup_default_session()  # the one of earlier tests keeps their keys
-            yield Stack(running, lineage=lineage / "events")
+            yield Stack(running, lineage=lineage / "events", dags=(DAG, EVERY_MINUTE))
     finally:
         os.environ.clear()
         os.environ.update(environment)

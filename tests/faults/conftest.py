@@ -12,7 +12,7 @@ import pytest
 
 from local import REPO
 from local.client import synthetic_photos
-from local.stack import services
+from local.stack import readiness, services
 from local.stack.stack import Stack as Services
 from tests.e2e.embedded_stack import REAL_PHOTOS, Stack, arrange
 from tests.faults.fault_proxy import FaultProxy
@@ -28,20 +28,27 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
     state = tmp_path_factory.mktemp("faults")
     loaded = Services.load(state)
     proxies = {name: FaultProxy(lambda name=name: Services.load(state).ports[name]) for name in ("s3", "emr")}
-    url = Services.url
+    url, wait = Services.url, readiness.wait
     patch = pytest.MonkeyPatch()
     environment = dict(os.environ)
+
+    def proxied_url(stack: Services, server: str) -> str:
+        return f"http://127.0.0.1:{proxies[server].port}" if server in proxies else url(stack, server)
+
+    def wait_without_proxies(stack: Services) -> None:
+        """Wait for the services themselves: a proxy answers before they do."""
+        with pytest.MonkeyPatch.context() as direct:
+            direct.setattr(Services, "url", url)
+            wait(stack)
+
     with proxies["s3"].running(), proxies["emr"].running():
-        patch.setattr(
-            Services,
-            "url",
-            lambda stack, server: f"http://127.0.0.1:{proxies[server].port}" if server in proxies else url(stack, server),
-        )
+        patch.setattr(Services, "url", proxied_url)
+        patch.setattr(readiness, "wait", wait_without_proxies)
         try:
             with services.session(loaded) as running:
                 os.environ.update(running.env)
                 boto3.setup_default_session()  # the one of earlier tests keeps their keys
-                faulty = FaultyStack(Stack(running, lineage=state / "events"), proxies["s3"], proxies["emr"])
+                faulty = FaultyStack(Stack(running), proxies["s3"], proxies["emr"])
                 faulty.stack.upload(photo_folder(tmp_path_factory, 0, FIRST_PHOTOS), "base")
                 assert faulty.stack.run("base").state == "success"
                 yield faulty
