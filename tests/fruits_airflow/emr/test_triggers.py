@@ -298,7 +298,7 @@ def test_a_failed_step_and_a_refusal_end_the_wait(monkeypatch: pytest.MonkeyPatc
 
 
 def test_another_triggerer_keeps_to_the_time_limit(monkeypatch: pytest.MonkeyPatch, connection: Bucket) -> None:
-    with emr_that_answers(monkeypatch, {"Steps": [{"Id": "s-1", "Status": {"State": "RUNNING"}}]}):
+    with emr_that_answers(monkeypatch, {"Steps": [{"Id": "s-1", "Status": {"State": "RUNNING"}}]}, COMPLETED):
         (event,) = wait_for_step(since=time.time() - 60)
     assert "max attempts reached" in event.payload["message"]
 
