@@ -10,7 +10,7 @@ results to three Delta tables.
 **Params**: `drop`, `mode`, `variance`, `components`, `max_reject_ratio`, `engine`, `release`; the trigger form explains each.
 
 **Results**: "Fruit runs" in the navigation has the verdict, the figures and the report of every run; the task `report` links to
-its report, and each stage to the output of its step.
+its report, and each stage to the output of its step and to its Spark history.
 
 **Reads**: `raw/<drop>/`, `code/<release>/`, `models/`, `tables/`.
 
