@@ -74,7 +74,14 @@ class StageOperator(EmrAddStepsOperator):
     def __init__(self, *, stage: Stage, job_flow_id: str, **kwargs: Any) -> None:
         # No retry: Spark has repeated its tasks already, the same data would fail the same way at the cluster's price, and the
         # provider would add the step once more.
-        super().__init__(task_id=stage.name, job_flow_id=job_flow_id, retries=0, deferrable=True, **kwargs)
+        super().__init__(
+            task_id=stage.name,
+            task_display_name=stage.display_name,
+            job_flow_id=job_flow_id,
+            retries=0,
+            deferrable=True,
+            **kwargs,
+        )
         self.stage = stage
         self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), SparkHistoryLink(), *LINKS)
 
