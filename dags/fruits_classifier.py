@@ -52,7 +52,7 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') or '' }}"
 def fruits_classifier() -> None:
     """Wire the tasks."""
 
-    @task(retries=2, retry_delay=timedelta(seconds=30), on_skipped_callback=record_skip)
+    @task(task_display_name="Plan training", retries=2, retry_delay=timedelta(seconds=30), on_skipped_callback=record_skip)
     def plan_training() -> dict[str, Any]:
         """List the published features, and decide on the cluster."""
         from fruits_airflow import training
@@ -65,7 +65,7 @@ def fruits_classifier() -> None:
         run_id = context["dag_run"].run_id
         return training.plan_training(bucket, settings, dag_run_id=run_id, requested=dict(context["params"])).to_xcom()
 
-    @task(retries=2, retry_delay=timedelta(seconds=30), on_skipped_callback=record_skip)
+    @task(task_display_name="Promote", retries=2, retry_delay=timedelta(seconds=30), on_skipped_callback=record_skip)
     def promote() -> dict[str, Any]:
         """Make the new classifier the current one, unless it is worse."""
         from fruits_airflow.bucket import Bucket
@@ -79,17 +79,19 @@ def fruits_classifier() -> None:
 
     # As in fruits_features: marking a run as failed skips every task but a teardown.
     @teardown(on_failure_fail_dagrun=True)
-    @task(retries=2, retry_delay=timedelta(seconds=30))
+    @task(task_display_name="Fail if aborted", retries=2, retry_delay=timedelta(seconds=30))
     def fail_if_aborted() -> None:
         """Fail a run that was marked as failed; Airflow would call it a success once the cluster is terminated."""
         check_not_aborted(get_current_context(), result="promote", may_skip=["plan_training", "promote"])
 
     planned = plan_training()
-    create_cluster = CreateClusterOperator(task_id="create_cluster", region_name=REGION).as_setup()
+    create_cluster = CreateClusterOperator(
+        task_id="create_cluster", task_display_name="Create cluster", region_name=REGION
+    ).as_setup()
     train_classifier = StageOperator(stage=TRAIN_CLASSIFIER, job_flow_id=CLUSTER, region_name=REGION)
     evaluate_classifier = StageOperator(stage=EVALUATE_CLASSIFIER, job_flow_id=CLUSTER, region_name=REGION)
     terminate_cluster = TerminateClusterOperator(
-        task_id="terminate_cluster", job_flow_id=CLUSTER, region_name=REGION
+        task_id="terminate_cluster", task_display_name="Terminate cluster", job_flow_id=CLUSTER, region_name=REGION
     ).as_teardown(setups=create_cluster)
 
     chain(planned, create_cluster, train_classifier, evaluate_classifier)

@@ -18,7 +18,7 @@ results to three Delta tables.
 | try a new release on one drop | `drop`, `release` |
 
 **Results**: "Fruit runs" in the navigation has the verdict, the figures and the report of every run; the task `report` links to
-its report, and each stage to the output of its step.
+its report, and each stage to the output of its step and to its Spark history.
 
 **Reads**: `raw/<drop>/`, `code/<release>/`, `models/`, `tables/`.
 
@@ -66,7 +66,7 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') or '' }}"
 def fruits_features() -> None:
     """Wire the tasks."""
 
-    @task(retries=2, retry_delay=timedelta(seconds=30), on_skipped_callback=record_skip)
+    @task(task_display_name="Plan batch", retries=2, retry_delay=timedelta(seconds=30), on_skipped_callback=record_skip)
     def plan_batch(drop: str) -> dict[str, Any]:
         """List the drop, subtract what is known, decide on fit or transform and on the cluster."""
         from fruits_airflow.bucket import Bucket
@@ -80,7 +80,13 @@ def fruits_features() -> None:
         return plan_run(bucket, settings, dag_run_id=run_id, drop=drop, requested=dict(context["params"])).to_xcom()
 
     # One at a time across all runs: publish reads the tables to decide which rows are new.
-    @task(outlets=[FEATURES_PUBLISHED], retries=2, retry_delay=timedelta(seconds=30), max_active_tis_per_dag=1)
+    @task(
+        task_display_name="Publish",
+        outlets=[FEATURES_PUBLISHED],
+        retries=2,
+        retry_delay=timedelta(seconds=30),
+        max_active_tis_per_dag=1,
+    )
     def publish() -> dict[str, str]:
         """Commit the run's files to the tables, unless a finding is red."""
         from fruits_airflow.bucket import Bucket
@@ -93,20 +99,23 @@ def fruits_features() -> None:
     # A teardown, because marking a run as failed skips every other task. It is not downstream of publish, so publish stays a
     # leaf and its failure fails the run.
     @teardown(on_failure_fail_dagrun=True)
-    @task(retries=2, retry_delay=timedelta(seconds=30))
+    @task(task_display_name="Fail if aborted", retries=2, retry_delay=timedelta(seconds=30))
     def fail_if_aborted() -> None:
         """Fail a run that was marked as failed; Airflow would call it a success once the cluster is terminated."""
         check_not_aborted(get_current_context(), result="publish", may_skip=["wait_for_drop", "plan_batch"])
 
     wait_for_drop = WaitForDropSensor(
         task_id="wait_for_drop",
+        task_display_name="Wait for drop",
         bucket_key=layout.ready(DROP),
         retries=2,
         retry_delay=timedelta(minutes=1),
         on_skipped_callback=record_skip,
     )
     planned = plan_batch(DROP)
-    create_cluster = CreateClusterOperator(task_id="create_cluster", region_name=REGION).as_setup()
+    create_cluster = CreateClusterOperator(
+        task_id="create_cluster", task_display_name="Create cluster", region_name=REGION
+    ).as_setup()
     featurize = StageOperator(stage=FEATURIZE, job_flow_id=CLUSTER, region_name=REGION)
     fit_pca = StageOperator(stage=FIT_PCA, job_flow_id=CLUSTER, region_name=REGION)
     transform_pca = StageOperator(
@@ -119,7 +128,7 @@ def fruits_features() -> None:
     validate = StageOperator(stage=VALIDATE, job_flow_id=CLUSTER, region_name=REGION)
     report = StageOperator(stage=REPORT, job_flow_id=CLUSTER, region_name=REGION)
     terminate_cluster = TerminateClusterOperator(
-        task_id="terminate_cluster", job_flow_id=CLUSTER, region_name=REGION
+        task_id="terminate_cluster", task_display_name="Terminate cluster", job_flow_id=CLUSTER, region_name=REGION
     ).as_teardown(setups=create_cluster)
     published = publish()
 

@@ -68,6 +68,11 @@ class Stage:
     writes: str
     only_in_mode: str = ""
 
+    @property
+    def display_name(self) -> str:
+        """The name as Airflow's UI shows it, for example "Fit PCA"."""
+        return self.name.replace("_", " ").capitalize().replace("pca", "PCA")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunParams:

@@ -71,6 +71,14 @@ def test_the_graph_names_the_providers_operators(dag: Any) -> None:
     assert names["terminate_cluster"] == "EmrTerminateJobFlow"
 
 
+def test_the_ui_shows_the_name_of_every_task_in_plain_typography(dagbag: DagBag) -> None:
+    tasks = [task for dag in dagbag.dags.values() for task in dag.tasks]
+    for task in tasks:
+        assert task.task_display_name[0].isupper(), task.task_id
+        assert task.task_display_name.lower().replace(" ", "_") == task.task_id, "a task has one name"
+    assert {task.task_display_name for task in tasks} >= {"Fit PCA", "Transform PCA", "Plan batch"}
+
+
 def test_the_cluster_is_set_up_and_torn_down(dag: Any) -> None:
     create, terminate = dag.get_task("create_cluster"), dag.get_task("terminate_cluster")
     assert create.is_setup

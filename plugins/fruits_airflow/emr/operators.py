@@ -87,7 +87,14 @@ class StageOperator(EmrAddStepsOperator):
     _step_id: str | None = None
 
     def __init__(self, *, stage: Stage, job_flow_id: str, **kwargs: Any) -> None:
-        super().__init__(task_id=stage.name, job_flow_id=job_flow_id, deferrable=True, **RETRIES, **kwargs)
+        super().__init__(
+            task_id=stage.name,
+            task_display_name=stage.display_name,
+            job_flow_id=job_flow_id,
+            deferrable=True,
+            **RETRIES,
+            **kwargs,
+        )
         self.stage = stage
         self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), SparkHistoryLink(), *LINKS)
 
