@@ -2,7 +2,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export IMAGES DROP PARAMS TRAIN VOLUMES BUCKET MODEL PHOTOS ENGINES REPETITIONS KEEP TENSORFLOW
+export IMAGES DROP PARAMS TRAIN VOLUMES BUCKET MODEL PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
 # what Spark runs on in services that are started: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
@@ -77,7 +77,7 @@ COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'd
   group docker" >&2; exit 1; }; python3 local/compose/env.py
 
 ##@ Develop
-.PHONY: test test-fast test-compose test-commands test-spark4 check docs pictures release rollback plugins-zip lock clean
+.PHONY: test test-fast test-compose test-commands test-faults test-spark4 check docs pictures release rollback plugins-zip lock clean
 test: .venv-dev ## Run all tests that this machine can, but for those with a command of their own below
 	$(PYTHON) -m pytest -m "not separate"
 
@@ -89,6 +89,10 @@ test-compose: .venv-dev ## Run the tests of docker-compose.yaml alone: builds, r
 
 test-commands: .venv-dev ## Execute every command of README.md and docs/quickstart.md, as they stand there; about 8 minutes
 	$(PYTHON) -m pytest tests/local/test_documented_commands.py
+
+test-faults: .venv-dev ## Break the running services in some 30 ways and count what is lost; about 30 minutes: KILLS=20 KEEP=1
+	$(PYTHON) -m pytest tests/faults
+	@$(PYTHON) -m tests.faults.reliability_page $${KEEP:+--keep}
 
 test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
 	@$(SET_UP) .venv-spark4/.stamp

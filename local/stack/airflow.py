@@ -67,6 +67,9 @@ def settings(stack: Stack) -> dict[str, str]:
         # the scheduler has nothing else to do: short intervals let runs advance within a second
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 1,
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.25,
+        # after a crash: tasks that nobody runs any more are found within a minute or two instead of five
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 30,
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 90,
         # tasks are forked from a process that has loaded these once; none of our own code, so that the next task runs a changed
         # version, and nothing that starts threads
         "SCHEDULER__MP_START_METHOD": "forkserver",

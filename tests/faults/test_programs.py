@@ -6,12 +6,9 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from local.stack import services
-from local.stack.supervision import Supervisor
 from local.waiting import wait_until
-from tests.e2e.embedded_stack import DAG
 from tests.faults.matrix import FaultyStack, Row
-from tests.faults.outcome import Published, command_line, steps
+from tests.faults.outcome import command_line, steps
 
 pytestmark = [pytest.mark.slow, pytest.mark.separate]
 
@@ -76,17 +73,3 @@ def test_task_process_killed_in_publish(faulty: FaultyStack, drop: str, record: 
         max(tasks, key=lambda process: process.create_time()).send_signal(signal.SIGKILL)
 
     record(faulty.survive("process of publish killed", drop, kill, must_succeed=True))
-
-
-def test_everything_killed(faulty: FaultyStack, drop: str, record: Record) -> None:
-    import time
-
-    before, began = Published.of(faulty.stack), time.monotonic()
-    dag_run_id = faulty.trigger(drop)
-    faulty.wait_for_step(dag_run_id, "featurize")
-    for process in Supervisor(faulty.stack.services).processes():
-        process.kill()
-    assert wait_until(lambda: not Supervisor(faulty.stack.services).processes(), timeout_s=30)
-    services.up(faulty.stack.services)
-    ended = faulty.stack.wait(DAG, dag_run_id)
-    record(faulty.judge("everything killed at once, then started again", ended, drop, before=before, began=began))
