@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from local import REPO
 from local.client import synthetic_photos
-from local.stack import readiness, services
+from local.stack import programs, readiness, services
 from local.stack.stack import Stack as Services
 from tests.e2e.embedded_stack import REAL_PHOTOS, Stack, arrange
 from tests.faults.fault_proxy import FaultProxy
@@ -43,6 +44,8 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
 
     with proxies["s3"].running(), proxies["emr"].running():
         patch.setattr(Services, "url", proxied_url)
+        # Other services of this machine, started meanwhile, take the usual ones.
+        patch.setattr(programs, "PREFERRED_PORTS", {name: port + 13_000 for name, port in programs.PREFERRED_PORTS.items()})
         patch.setattr(readiness, "wait", wait_without_proxies)
         try:
             with services.session(loaded) as running:
@@ -81,20 +84,16 @@ def drop(request: pytest.FixtureRequest, faulty: FaultyStack, tmp_path_factory: 
 
 
 @pytest.fixture(scope="session")
-def record() -> Iterator[Callable[[Row], None]]:
-    """Record a row and check it; all of them are written to out/faults.json at the end, those that are not clean as well."""
-    rows: list[Row] = []
+def record() -> Callable[[Row], None]:
+    """Write a row to out/faults.json, clean or not, instead of an earlier one of the same fault; then check that it is clean."""
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=REPO, capture_output=True, text=True, check=False)
+    commit = git.stdout.strip() or "unknown"
 
     def record_and_check(row: Row) -> None:
-        rows.append(row)
+        rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        rows[row.fault] = asdict(row) | {"date": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit}
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
         assert row.outcome.is_clean, row
 
-    yield record_and_check
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=REPO, capture_output=True, text=True, check=False)
-    RESULTS.parent.mkdir(exist_ok=True)
-    content = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip() or "unknown",
-        "rows": [row.to_dict() for row in rows],
-    }
-    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
+    return record_and_check

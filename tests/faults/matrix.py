@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from fruits_contract import layout
 from local.stack.supervision import Supervisor
@@ -26,9 +25,6 @@ class Row:
     recovered_by: str
     seconds: float
     outcome: Outcome
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)

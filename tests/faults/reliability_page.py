@@ -13,19 +13,20 @@ KEPT = REPO / "docs" / "reliability" / "faults.json"
 TEMPLATE = Path(__file__).with_suffix(".md")
 
 
-def page(kept: Mapping[str, Any]) -> str:
-    """Return the page from the content of faults.json."""
+def page(kept: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the page from the content of faults.json: the rows by fault."""
     lines = ["| what breaks | the run ends as | completed by | lost | doubled | tables | alive | seconds |"]
     lines.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for row in kept["rows"]:
+    for fault, row in kept.items():
         outcome = row["outcome"]
         columns = [
-            *(row["fault"], row["run_ended"], row["recovered_by"]),
+            *(fault, row["run_ended"], row["recovered_by"]),
             *(str(len(outcome["lost"])), str(len(outcome["doubled"]))),
             *("; ".join(outcome["tables"]) or "unharmed", ", ".join(outcome["alive"]) or "none", f"{row['seconds']:.0f}"),
         ]
         lines.append(f"| {' | '.join(columns)} |")
-    made = f"{len(kept['rows'])} rows, made on {kept['date'][:10]} at commit `{kept['commit']}`."
+    days, commits = ({row[name] for row in kept.values()} for name in ("date", "commit"))
+    made = f"{len(kept)} rows, made on {', '.join(sorted({day[:10] for day in days}))} at {', '.join(sorted(commits))}."
     return TEMPLATE.read_text().replace("<!-- results -->", "\n".join([*lines, "", made]))
 
 
