@@ -110,12 +110,12 @@ def test_a_task_links_to_the_spark_history_of_its_cluster(page: Page, stack: Sta
     page.get_by_role("link", name="Spark history").click()
     history = stack.services.url("spark-history")
     expect(page).to_have_url(f"{history}/")
-    application = page.get_by_role("row").filter(has_text=f"featurize {first.run}")
+    application = page.get_by_role("row").filter(has_text=f"featurize-{first.run}")
     keep_screenshot(page, "spark_history")
     application.get_by_role("link").first.click()
     expect(page.get_by_text(re.compile("Completed Jobs"))).to_be_visible()
     keep_screenshot(page, "spark_jobs")
-    ids = [item["id"] for item in httpx.get(f"{history}/api/v1/applications").json() if item["name"] == f"featurize {first.run}"]
+    ids = [item["id"] for item in httpx.get(f"{history}/api/v1/applications").json() if item["name"] == f"featurize-{first.run}"]
     environment = httpx.get(f"{history}/api/v1/applications/{ids[0]}/environment")
     assert "spark.eventLog.dir" in environment.text
     for key in (stack.services.secrets.s3_access_key, stack.services.secrets.s3_secret_key):
