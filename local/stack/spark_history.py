@@ -31,7 +31,7 @@ def command(stack: Stack) -> list[str]:
         "spark.history.ui.port": stack.ports["spark-history"],
         # the port that the EMR service names, or none
         "spark.port.maxRetries": 0,
-        "spark.history.fs.update.interval": "2s",
+        "spark.history.fs.update.interval": "5s",
         "spark.history.fs.cleaner.enabled": "true",
         "spark.history.fs.cleaner.maxAge": KEPT,
         "spark.history.fs.cleaner.maxNum": KEPT_LOGS,

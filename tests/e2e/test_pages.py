@@ -95,7 +95,8 @@ def test_a_link_to_the_dag_run_leaves_the_frame(page: Page, first: Ended) -> Non
 def test_tasks_link_to_the_report_and_to_the_steps_output(page: Page, first: Ended) -> None:
     page.goto(f"/dags/{DAG}/runs/{quote(first.dag_run.id)}/tasks/report/details")
     keep_screenshot(page, "links")
-    report = page.get_by_role("link", name="Report", exact=True)
+    # The task has this name as well, and links to itself elsewhere on the page.
+    report = page.get_by_role("link", name="Report", exact=True).and_(page.locator("[target]"))
     expect(report).to_have_attribute("href", re.compile(f"/plugin/fruits/fruits/runs/{layout.run_name(first.dag_run.id)}$"))
     log = page.get_by_role("link", name="Step log").get_attribute("href")
     assert log
@@ -110,13 +111,15 @@ def test_a_task_links_to_the_spark_history_of_its_cluster(page: Page, stack: Sta
     page.get_by_role("link", name="Spark history").click()
     history = stack.services.url("spark-history")
     expect(page).to_have_url(f"{history}/")
-    application = page.get_by_role("row").filter(has_text=f"featurize {first.run}")
+    name = f"fruits featurize {first.run}"
+    application = page.get_by_role("row").filter(has_text=name)
+    expect(application).to_be_visible()
     keep_screenshot(page, "spark_history")
     application.get_by_role("link").first.click()
     expect(page.get_by_text(re.compile("Completed Jobs"))).to_be_visible()
     keep_screenshot(page, "spark_jobs")
-    ids = [item["id"] for item in httpx.get(f"{history}/api/v1/applications").json() if item["name"] == f"featurize {first.run}"]
-    environment = httpx.get(f"{history}/api/v1/applications/{ids[0]}/environment")
+    ids = {item["name"]: item["id"] for item in httpx.get(f"{history}/api/v1/applications").json()}
+    environment = httpx.get(f"{history}/api/v1/applications/{ids[name]}/environment")
     assert "spark.eventLog.dir" in environment.text
     for key in (stack.services.secrets.s3_access_key, stack.services.secrets.s3_secret_key):
         assert key not in environment.text, "the history shows the keys of S3"

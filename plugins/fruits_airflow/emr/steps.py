@@ -15,8 +15,7 @@ def step(stage: Stage, params: RunParams) -> dict[str, Any]:
     """
     package = layout.uri(params.bucket, layout.package_zip(params.release))
     script = layout.uri(params.bucket, layout.stage_script(params.release, stage.name))
-    name = f"{stage.name} {params.run}"  # by which YARN and the Spark history list it
-    submit = ["spark-submit", "--deploy-mode", "client", "--name", name, *spark_conf.step_arguments(), "--py-files", package]
+    submit = ["spark-submit", "--deploy-mode", "client", *spark_conf.step_arguments(), "--py-files", package]
     return {
         "Name": stage.name,
         "ActionOnFailure": "CONTINUE",

@@ -23,9 +23,9 @@ def test_the_step_submits_the_stages_script_with_the_package_of_the_release(stag
     assert made["Name"] == stage.name
     assert made["HadoopJarStep"]["Jar"] == "command-runner.jar"
     args = made["HadoopJarStep"]["Args"]
-    assert args[:5] == ["spark-submit", "--deploy-mode", "client", "--name", f"{stage.name} r1"]
+    assert args[:3] == ["spark-submit", "--deploy-mode", "client"]
     package = args.index("--py-files")
-    assert args[5:package] == spark_conf.step_arguments()
+    assert args[3:package] == spark_conf.step_arguments()
     assert args[package : package + 3] == ["--py-files", "s3://photos/code/v2/fruits.zip", f"s3://photos/code/v2/{stage.name}.py"]
 
 

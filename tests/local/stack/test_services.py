@@ -105,6 +105,15 @@ def test_each_service_answers(running):
     assert {part["status"] for part in health.values()} == {"healthy"}
 
 
+def test_the_spark_history_answers_although_up_does_not_wait_for_it(running):
+    def answers() -> bool:
+        with contextlib.suppress(httpx.ConnectError):
+            return httpx.get(running.url("spark-history"), trust_env=False).status_code == 200
+        return False
+
+    assert wait_until(answers, timeout_s=60), (running.logs / "spark-history.log").read_text()
+
+
 def test_the_password_opens_airflow(running):
     login = {"username": AIRFLOW_USER, "password": running.secrets.airflow_password}
     answer = httpx.post(running.url("airflow") + "/auth/token", json=login, trust_env=False)
@@ -134,7 +143,7 @@ def test_a_taken_port_is_replaced(running, busy_port):
 
 def test_nothing_listens_outside_this_machine(running, stack):
     found = listeners(stack)
-    assert {port for _, port in found} >= {running.ports[name] for name in ("s3", "emr", "airflow")}
+    assert {port for _, port in found} >= {running.ports[name] for name in ("s3", "emr", "airflow", "spark-history")}
     assert {address for address, _ in found} == {"127.0.0.1"}
 
 

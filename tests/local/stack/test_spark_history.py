@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from local.stack import programs, spark, spark_history
+from local.stack import programs, services, spark, spark_history
 from local.stack.stack import Secrets, Stack
 
 
@@ -30,6 +30,10 @@ def test_the_emr_service_names_the_address_of_the_server(tmp_path: Path) -> None
     assert f"-Dspark.history.ui.port={stack.ports['spark-history']}" in by_name["spark-history"].command
     assert by_name["spark-history"].environment == {"SPARK_LOCAL_IP": "127.0.0.1"}, "it knows no keys, and listens nowhere else"
     assert by_name["emr"].command[-2:] == ["--spark-history", f"http://127.0.0.1:{stack.ports['spark-history']}/"]
+
+
+def test_a_start_of_an_older_version_has_no_status_to_show(tmp_path: Path) -> None:
+    assert services.status(Stack(tmp_path, Secrets.generate(), {"s3": 8333, "emr": 8344, "airflow": 8080})) == []
 
 
 def test_event_logs_do_not_pile_up(tmp_path: Path) -> None:
