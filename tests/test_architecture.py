@@ -41,6 +41,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "fruits_ui_plugin": {"fruits_airflow"},
     "fruits_features": {"fruits_airflow", "fruits_contract"},
     "fruits_classifier": {"fruits_airflow", "fruits_contract"},
+    "fruits_housekeeping": {"fruits_airflow"},
     "fruits": {"fruits_contract"},
     **{stage.name: {"fruits", "fruits_contract"} for stage in STAGES},
     "release": {"fruits_contract"},

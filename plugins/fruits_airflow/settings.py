@@ -54,6 +54,9 @@ class Settings:
         meet the deadline, or the largest one when none is.
     max_core_nodes
         Upper bound of the cluster's size.
+    deployment
+        Name of this deployment, a tag by which it knows its own clusters; empty: the bucket's name. Two deployments in one AWS
+        account need different ones.
     tags
         Further tags of the cluster, e.g. for cost allocation.
     """
@@ -72,6 +75,7 @@ class Settings:
     idle_timeout_s: int = 900
     deadline_s: int = 2 * 3600
     max_core_nodes: int = 10
+    deployment: str = ""
     tags: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -89,6 +93,8 @@ class Settings:
                 "at its dagrun_timeout Airflow skips the termination of the cluster"
             )
         layout.check_name(self.release, what="release")
+        if self.deployment:
+            layout.check_name(self.deployment, what="deployment")
 
     @classmethod
     def from_json(cls, text: str) -> "Settings":

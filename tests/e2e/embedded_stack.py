@@ -27,6 +27,7 @@ from release.upload import upload_release
 
 DAG = "fruits_features"
 EVERY_MINUTE = "fruits_features_every_minute"
+HOUSEKEEPING = "fruits_housekeeping"
 REAL_PHOTOS = REPO.parent / "shared" / "fruits-360"
 RUN_LIMIT_S = 1200
 
@@ -101,6 +102,22 @@ class Stack:
             return (task, state) in {(item.task, item.state) for item in tasks}
 
         assert wait_until(is_reached, timeout_s=RUN_LIMIT_S, every_s=1)
+
+    def clear(self, dag_run_id: str, task: str) -> None:
+        """Clear a task of fruits_features as the UI does: with the tasks after it, the setup and the teardown."""
+        body = {"dry_run": False, "dag_run_id": dag_run_id, "task_ids": [task], "only_failed": False, "include_downstream": True}
+        self.api.request("POST", f"/dags/{DAG}/clearTaskInstances", body)
+
+    def change_release(self, name: str, stage: str, *, first_lines: str) -> None:
+        """Make a copy of the release in which the main function of a stage begins with `first_lines`."""
+        for key in self.keys(layout.release_prefix(self.release)):
+            copy = key.replace(layout.release_prefix(self.release), layout.release_prefix(name))
+            self.s3.copy_object(Bucket=self.bucket, Key=copy, CopySource={"Bucket": self.bucket, "Key": key})
+        script = self.read(layout.stage_script(self.release, stage)).decode()
+        begin = "    run = StageRun.begin"
+        assert begin in script
+        script = script.replace(begin, f"    {first_lines}\n{begin}")
+        self.s3.put_object(Bucket=self.bucket, Key=layout.stage_script(name, stage), Body=script.encode())
 
     def pause(self, dag: str, *, is_paused: bool) -> None:
         self.api.request("PATCH", f"/dags/{dag}", {"is_paused": is_paused})

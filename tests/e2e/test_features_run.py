@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from fruits_contract import columns, layout
-from tests.e2e.embedded_stack import DAG, EVERY_MINUTE, REAL_PHOTOS, arrange
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
+from tests.e2e.embedded_stack import DAG, EVERY_MINUTE, HOUSEKEEPING, REAL_PHOTOS, arrange
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
 
@@ -162,17 +163,10 @@ def test_too_many_broken_photos_publish_nothing(stack, first, photos, tmp_path):
 
 def test_a_step_that_fails_says_why_and_the_same_drop_succeeds_after_repair(stack, first, photos, tmp_path):
     stack.upload(arrange(tmp_path, {name: files[66:70] for name, files in photos.items()}), "repaired")
-    broken = "broken"
-    for key in stack.keys(layout.release_prefix(stack.release)):
-        source = {"Bucket": stack.bucket, "Key": key}
-        copy = key.replace(layout.release_prefix(stack.release), layout.release_prefix(broken))
-        stack.s3.copy_object(Bucket=stack.bucket, Key=copy, CopySource=source)
-    script = stack.read(layout.stage_script(stack.release, "transform_pca")).decode()
-    script = script.replace("    run = StageRun.begin", '    raise RuntimeError("the belt is jammed")\n    run = StageRun.begin')
-    stack.s3.put_object(Bucket=stack.bucket, Key=layout.stage_script(broken, "transform_pca"), Body=script.encode())
+    stack.change_release("broken", "transform_pca", first_lines='raise RuntimeError("the belt is jammed")')
     before = stack.published()
 
-    ended = stack.run("repaired", release=broken)
+    ended = stack.run("repaired", release="broken")
 
     assert ended.state == "failed"
     assert ended.tasks["transform_pca"] == "failed"
@@ -204,14 +198,51 @@ def test_a_run_marked_as_failed_ends_as_failed_without_cluster_and_publication(s
     assert ended.state == "failed"
     assert ended.tasks["publish"] == "skipped"
     assert ended.tasks["fail_if_aborted"] == "failed"
-    assert stack.cluster_of(ended)["Status"]["State"] == "TERMINATED"
+    cluster = stack.cluster_of(ended)
+    assert cluster["Status"]["State"] == "TERMINATED"
+    assert stack.emr.list_steps(ClusterId=cluster["Id"])["Steps"][0]["Status"]["State"] == "CANCELLED"
+    assert "The task is failed: cancelling its step" in ended.log("fit_pca"), "not only with the cluster"
     assert stack.published() == before
 
 
-def test_a_refit_projects_all_retained_photos_anew(stack, first):
-    photos = stack.table(layout.FEATURES_TABLE).rows("path").num_rows
-    refit = stack.run("first", mode="fit", variance=0.5)
+@pytest.fixture(scope="module")
+def cleared(stack, first, tmp_path_factory):
+    """A refit whose `fit_pca` was cleared, as in the UI, while it was deferred; housekeeping runs meanwhile."""
+    gate = tmp_path_factory.mktemp("gate") / "open"
+    wait = f"import os, time\n    while not os.path.exists({str(gate)!r}): time.sleep(0.1)"
+    stack.change_release("gated", "fit_pca", first_lines=wait)
+    dag_run_id = stack.api.trigger(DAG, {"drop": "first", "mode": "fit", "variance": 0.5, "release": "gated"})
+    try:
+        stack.wait_for_task(dag_run_id, "fit_pca", "deferred")
+        stack.clear(dag_run_id, "fit_pca")
+        stack.wait_for_task(dag_run_id, "create_cluster", "success")
+        stack.wait_for_task(dag_run_id, "fit_pca", "deferred")
+        stack.pause(HOUSEKEEPING, is_paused=False)
+        housekeeping = stack.wait(HOUSEKEEPING, stack.next_run(HOUSEKEEPING))
+        stack.pause(HOUSEKEEPING, is_paused=True)
+    finally:
+        gate.touch()
+    return stack.wait(DAG, dag_run_id), housekeeping
+
+
+def test_a_cleared_stage_waits_for_its_step_on_its_cluster(stack, cleared):
+    refit, _ = cleared
     assert refit.state == "success"
+    assert "The run has a cluster already" in refit.log("create_cluster")
+    assert "already: waiting for it" in refit.log("fit_pca")
+    steps = stack.emr.list_steps(ClusterId=stack.cluster_of(refit)["Id"])["Steps"][::-1]
+    assert [step["Name"] for step in steps] == [stage.name for stage in FEATURES_PIPELINE.stages]
+
+
+def test_housekeeping_leaves_the_cluster_of_a_running_run_alone(cleared):
+    _, housekeeping = cleared
+    assert housekeeping.state == "success"
+    assert "is in use" in housekeeping.log("end_orphaned_clusters")
+
+
+def test_a_refit_projects_all_retained_photos_anew(stack, cleared):
+    photos = stack.table(layout.FEATURES_TABLE).rows("path").num_rows
+    refit, _ = cleared
     assert refit.tasks["fit_pca"] == "success"
     projected = stack.table(layout.PROJECTED_TABLE).rows("path", "projected", pca=refit.run)
     assert projected.num_rows == photos

@@ -121,12 +121,6 @@ def test_an_error_of_the_sensor_is_not_skipped(dag: Any) -> None:
     assert not sensor.soft_fail, "it would skip the run on missing rights, too"
 
 
-def test_a_stage_is_not_repeated_at_the_price_of_a_cluster(dag: Any) -> None:
-    assert {task.task_id: task.retries for task in dag.tasks if isinstance(task, StageOperator)} == {
-        stage.name: 0 for stage in FEATURES_PIPELINE.stages
-    }
-
-
 def test_it_runs_every_night_and_catches_nothing_up(dag: Any) -> None:
     assert dag.schedule == "0 3 * * *"
     assert dag.catchup is False

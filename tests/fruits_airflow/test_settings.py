@@ -44,7 +44,9 @@ def test_all_missing_fields_are_named_together() -> None:
 
 
 def test_unknown_fields_are_named_with_the_known_ones() -> None:
-    with pytest.raises(InvalidSettings, match="unknown fields buckets, colour; known: bucket, deadline_s, emr_release, "):
+    with pytest.raises(
+        InvalidSettings, match="unknown fields buckets, colour; known: bucket, deadline_s, deployment, emr_release, "
+    ):
         read(colour="red", buckets=[])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fruits_airflow.emr import spark_conf
+from fruits_airflow.emr import spark_conf, tags
 from fruits_airflow.emr.prices import INSTANCES, PRIMARIES, Instance
 from fruits_airflow.settings import Settings
 from fruits_contract import layout
@@ -30,9 +30,9 @@ def job_flow(settings: Settings, params: RunParams, *, nodes: int) -> dict[str, 
     }
     if settings.subnets:
         instances["Ec2SubnetIds"] = list(settings.subnets)
-    tags = {"project": "fruits", "run": params.run, MANAGED_POLICIES_TAG: "true", **settings.tags}
+    cluster_tags = {**settings.tags, **tags.of_deployment(settings), "run": params.run, MANAGED_POLICIES_TAG: "true"}
     return {
-        "Name": f"fruits {params.run}",
+        "Name": f"{tags.NAME_PREFIX}{params.run}",
         "ReleaseLabel": settings.emr_release,
         "Applications": [{"Name": "Spark"}],
         "LogUri": layout.logs_uri(settings.bucket),
@@ -66,7 +66,7 @@ def job_flow(settings: Settings, params: RunParams, *, nodes: int) -> dict[str, 
                 "Configurations": [{"Classification": "export", "Properties": {"AWS_REGION": settings.region}}],
             },
         ],
-        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        "Tags": [{"Key": key, "Value": value} for key, value in cluster_tags.items()],
     }
 
 

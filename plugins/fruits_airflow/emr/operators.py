@@ -1,5 +1,6 @@
-"""The Amazon provider's EMR operators, each overridden only where decision 0015 needs it."""
+"""The Amazon provider's EMR operators, each overridden only where decisions 0015 and 0023 need it."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ from airflow.providers.amazon.aws.operators.emr import (
 )
 from airflow.providers.amazon.aws.utils import validate_execute_complete_event
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from fruits_airflow.emr import tags
+from fruits_airflow.emr.hook import ReattachingHook, no_retry_if_refused
 from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, StepLogLink
 from fruits_airflow.emr.steps import step
 from fruits_airflow.plan import Plan
@@ -26,29 +29,35 @@ from fruits_contract.pipeline import Stage
 TERMINATION_LIMIT_S = 3600
 # The trigger's own limit comes first and has a message; this one applies when the trigger is lost.
 TRIGGER_GRACE = timedelta(seconds=60)
+# For errors of EMR and of the network; long enough in all for EMR to be away for two minutes.
+RETRIES: dict[str, Any] = {"retries": 5, "retry_delay": timedelta(seconds=30)}
 LINKS = (EmrClusterLink(), ClusterLogsLink())
 # To the page of what the stage has written
 RESULT_LINKS = {REPORT.name: (ReportLink(),), EVALUATE_CLASSIFIER.name: (ModelCardLink(),)}
 
 
 class CreateClusterOperator(EmrCreateJobFlowOperator):
-    """Request the run's cluster and do not wait for it: once the id is known, the teardown can always terminate it."""
+    """Request the run's cluster, unless it is there already, and do not wait for it."""
 
     custom_operator_name = "EmrCreateJobFlow"
+    aws_hook_class = ReattachingHook
     operator_extra_links = LINKS
     # on_kill reads it, possibly before the provider's execute has set it.
     _job_flow_id: str | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         # Without an EMR connection, whose extra would be merged into the request unseen.
-        # No retry: a lost response may have created a cluster already.
-        super().__init__(emr_conn_id=None, retries=0, **kwargs)
+        super().__init__(emr_conn_id=None, **RETRIES, **kwargs)
 
     def execute(self, context: Context) -> str | None:
-        """Create the cluster of the plan and return its id."""
-        self.job_flow_overrides = Plan.of_run(context).job_flow
+        """Return the id of the run's live cluster, or create the cluster of the plan."""
+        job_flow = Plan.of_run(context).job_flow
+        run_tags = tags.of_dag_run(context["ti"].dag_id, context["ti"].run_id)
+        added = [{"Key": key, "Value": value} for key, value in run_tags.items()]
+        self.job_flow_overrides = {**job_flow, "Tags": [*job_flow["Tags"], *added]}
         try:
-            return super().execute(context)
+            with no_retry_if_refused():
+                return super().execute(context)
         except Exception as error:
             # The provider calls DescribeCluster after RunJobFlow. Failing there would lose the id.
             if self._job_flow_id is None:
@@ -60,6 +69,9 @@ class CreateClusterOperator(EmrCreateJobFlowOperator):
 class StageOperator(EmrAddStepsOperator):
     """Run one stage as an EMR step, deferred, and log its manifest, or why it failed.
 
+    A step that this task has added before is waited for. A step that failed is not repeated: Spark has repeated its tasks
+    already, and the same data would fail the same way at the cluster's price.
+
     Parameters
     ----------
     stage
@@ -69,17 +81,18 @@ class StageOperator(EmrAddStepsOperator):
     """
 
     custom_operator_name = "EmrAddSteps"
+    aws_hook_class = ReattachingHook
     operator_extra_links = LINKS
+    # on_kill reads it.
+    _step_id: str | None = None
 
     def __init__(self, *, stage: Stage, job_flow_id: str, **kwargs: Any) -> None:
-        # No retry: Spark has repeated its tasks already, the same data would fail the same way at the cluster's price, and the
-        # provider would add the step once more.
-        super().__init__(task_id=stage.name, job_flow_id=job_flow_id, retries=0, deferrable=True, **kwargs)
+        super().__init__(task_id=stage.name, job_flow_id=job_flow_id, deferrable=True, **RETRIES, **kwargs)
         self.stage = stage
         self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), *LINKS)
 
     def execute(self, context: Context) -> list[str]:
-        """Add the step and defer until it has ended."""
+        """Add the step, unless it is there already, and defer until it has ended."""
         from fruits_airflow.bucket import Bucket
         from fruits_airflow.commits import is_published
 
@@ -98,22 +111,36 @@ class StageOperator(EmrAddStepsOperator):
         self.waiter_delay = settings.poll_s
         self.waiter_max_attempts = max(1, settings.stage_limit_s // settings.poll_s)
         self._task_instance = context["ti"]
+        hook: Any = self.hook
+        # The first try since the task was started or cleared has the number max_tries - retries + 1.
+        hook.is_retry = context["ti"].try_number > context["ti"].max_tries - RETRIES["retries"] + 1
         self._progress = {
             "bucket": plan.params.bucket,
             "region": plan.region,
             "progress_key": layout.progress(plan.params.run, self.stage.name),
         }
-        return super().execute(context)
+        with no_retry_if_refused():
+            return super().execute(context)
 
     def defer(self, *, trigger: Any, **kwargs: Any) -> Any:
         """Defer with a time limit, which the provider does not set, and to a trigger that logs the stage's progress."""
         from fruits_airflow.emr.triggers import StageTrigger
 
-        limit = timedelta(seconds=self.waiter_delay * self.waiter_max_attempts)
+        (self._step_id,) = trigger.serialized_fields["step_ids"]
         # Now, so that the link is there while the step runs, and when the trigger is lost.
-        address = {"job_flow_id": str(self.job_flow_id), "step_id": trigger.serialized_fields["step_ids"][0]}
+        address = {"job_flow_id": str(self.job_flow_id), "step_id": self._step_id}
         self._task_instance.xcom_push(key=StepLogLink.key, value=address)
-        super().defer(trigger=StageTrigger.of(trigger, **self._progress), timeout=limit + TRIGGER_GRACE, **kwargs)
+        hook: Any = self.hook
+        since = hook.step_created_at or time.time()
+        stage_trigger = StageTrigger.of(trigger, since=since, **self._progress)
+        limit = timedelta(seconds=max(0.0, stage_trigger.deadline - time.time()))
+        super().defer(trigger=stage_trigger, timeout=limit + TRIGGER_GRACE, **kwargs)
+
+    def on_kill(self) -> None:
+        """Cancel the step of a task that is killed before it is deferred; later its trigger does."""
+        if self._step_id:
+            emr: Any = self.hook.conn
+            emr.cancel_steps(ClusterId=self.job_flow_id, StepIds=[self._step_id])
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Log the manifest of a stage that succeeded; raise with the end of its output otherwise."""
@@ -125,15 +152,16 @@ class StageOperator(EmrAddStepsOperator):
         if event["status"] != "success":
             from fruits_airflow.emr.failures import explain_step
 
-            cause, log = explain_step(
-                self.hook.conn,
-                bucket,
-                cluster=str(self.job_flow_id),
-                step=event["value"][0],
-                trigger_message=event.get("message", ""),
-            )
+            with no_retry_if_refused():
+                cause, log = explain_step(
+                    self.hook.conn,
+                    bucket,
+                    cluster=str(self.job_flow_id),
+                    step=event["value"][0],
+                    trigger_message=event.get("message", ""),
+                )
             self.log.error("The last lines of the step's output:\n%s", "\n".join(log) or "(no log)")
-            raise AirflowException(f"{self.stage.name} failed: {cause}")
+            raise AirflowFailException(f"{self.stage.name} failed: {cause}")
         manifest = Manifest.from_json(bucket.read(layout.manifest(plan.params.run, self.stage.name)))
         self.log.info("%s", manifest.summary())
         self.log.info("%s", manifest.figures)
@@ -156,8 +184,8 @@ class TerminateClusterOperator(EmrTerminateJobFlowOperator):
     operator_extra_links = LINKS
 
     def __init__(self, *, job_flow_id: str, **kwargs: Any) -> None:
-        # Repeating TerminateJobFlows is harmless. A cluster with a hanging step is never idle, so nothing else would end it.
-        super().__init__(job_flow_id=job_flow_id, deferrable=True, retries=3, retry_delay=timedelta(seconds=30), **kwargs)
+        # Repeating TerminateJobFlows is harmless.
+        super().__init__(job_flow_id=job_flow_id, deferrable=True, **RETRIES, **kwargs)
 
     def execute(self, context: Context) -> None:
         """Terminate before anything that can fail, such as the provider's request for the cluster's details."""

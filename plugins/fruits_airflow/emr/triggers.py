@@ -8,8 +8,12 @@ from typing import Any, Self
 from airflow.providers.amazon.aws.hooks.emr import EmrHook
 from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.providers.amazon.aws.triggers.emr import EmrAddStepsTrigger, EmrTerminateJobFlowTrigger
+from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import TriggerEvent
-from botocore.exceptions import BotoCoreError, ClientError
+from airflow.utils.state import State
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from fruits_airflow.bucket import Bucket
 from fruits_contract.progress import Progress
@@ -17,13 +21,18 @@ from fruits_contract.progress import Progress
 REPORT_EVERY_S = 4.0  # with the requests that a line takes, no more than 5 s
 
 
+class ServiceAway(Exception):
+    """EMR answered a poll with an error of its own; the step or the cluster may be well."""
+
+
 class ReportingTrigger(AwsBaseWaiterTrigger):
-    """Wait as the provider does, and log meanwhile how far it is.
+    """Wait as the provider does, also while EMR cannot be reached, and log meanwhile how far it is.
 
     Parameters
     ----------
     since
-        When the wait began, in seconds since the epoch; kept when another triggerer takes over.
+        When the wait began, in seconds since the epoch; kept when another triggerer takes over. The time limit,
+        `waiter_delay * waiter_max_attempts`, counts from it.
     """
 
     aws_hook_class = EmrHook
@@ -32,19 +41,42 @@ class ReportingTrigger(AwsBaseWaiterTrigger):
         super().__init__(**kwargs)
         self.serialized_fields["since"] = since
         self.since = since
+        self.deadline = since + self.waiter_delay * self.attempts
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield the provider's event."""
         await self.news()  # what is there already is not new: an earlier attempt of the task may have left it
         reporting = asyncio.create_task(self._report())
         try:
-            async for event in super().run():
+            async for event in self._wait():
                 reporting.cancel()
                 if last_news := await self.news():
                     self.log.info("%s", last_news)
                 yield event
         finally:
             reporting.cancel()
+
+    async def _wait(self) -> AsyncIterator[TriggerEvent]:
+        """Wait as the provider does; start again where it gives up because EMR is away, as long as there is time."""
+        while True:
+            self.attempts = max(1, int((self.deadline - time.time()) / self.waiter_delay))
+            try:
+                async for event in super().run():
+                    yield event
+                return
+            except (NoConnectionError, HTTPClientError, ServiceAway) as error:
+                if time.time() > self.deadline:
+                    yield super()._event_from_exception(AirflowException(f"EMR cannot be reached: {error}"))
+                    return
+                self.log.warning("EMR cannot be reached, the wait goes on: %s", error)
+                await asyncio.sleep(self.waiter_delay)
+
+    def _event_from_exception(self, error: AirflowException) -> TriggerEvent:
+        """Raise ServiceAway for a poll that EMR answered with 5xx; the provider goes on for some codes only."""
+        response = getattr(error.__context__, "last_response", {})
+        if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+            raise ServiceAway(str(error)) from error
+        return super()._event_from_exception(error)
 
     async def _report(self) -> None:
         state = ClusterState(self.waiter_args["ClusterId"], every_s=self.waiter_delay)
@@ -84,9 +116,27 @@ class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
         self._last = b""
 
     @classmethod
-    def of(cls, trigger: EmrAddStepsTrigger, *, bucket: str, region: str, progress_key: str) -> Self:
+    def of(cls, trigger: EmrAddStepsTrigger, *, since: float, bucket: str, region: str, progress_key: str) -> Self:
         """Return a trigger that waits for what `trigger` waits for."""
-        return cls(bucket=bucket, region=region, progress_key=progress_key, since=time.time(), **trigger.serialize()[1])
+        return cls(bucket=bucket, region=region, progress_key=progress_key, since=since, **trigger.serialize()[1])
+
+    async def on_kill(self) -> None:
+        """Cancel the step if the task is over, such as marked as failed or deleted.
+
+        The step of a task that was cleared is left for its next try, which waits for it. The state also tells a triggerer that
+        has stalled, and believes the task is gone, that it is not.
+        """
+        ti: Any = self.task_instance
+        states = await asyncio.to_thread(
+            RuntimeTaskInstance.get_task_states, dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]
+        )
+        state = states[ti.run_id][ti.task_id] if ti.run_id in states else "removed"
+        if state not in State.finished:
+            self.log.info("The task is %s: its step goes on", state or "cleared")
+            return
+        self.log.info("The task is %s: cancelling its step", state)
+        async with await self.hook().get_async_conn() as emr:
+            await emr.cancel_steps(**self.waiter_args)
 
     async def news(self) -> str:
         """Return the stage's progress if it has changed."""

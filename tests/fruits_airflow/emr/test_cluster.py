@@ -66,14 +66,19 @@ def test_instances_are_those_with_a_price(request_: dict[str, Any]) -> None:
 
 
 def test_tags_say_what_it_is_for_and_let_emrs_policy_manage_it(request_: dict[str, Any]) -> None:
-    assert tags(request_) == {"project": "fruits", "run": "r1", MANAGED_POLICIES_TAG: "true"}
+    assert tags(request_) == {"project": "fruits", "deployment": "photos", "run": "r1", MANAGED_POLICIES_TAG: "true"}
     assert MANAGED_POLICIES_TAG == "for-use-with-amazon-emr-managed-policies"
 
 
 def test_tags_of_the_deployment_are_added(settings: Settings, params: FeaturesRunParams) -> None:
     request = job_flow(replace(settings, tags={"cost-centre": "42"}), params, nodes=1)
     assert tags(request)["cost-centre"] == "42"
-    assert len(request["Tags"]) == 4
+    assert len(request["Tags"]) == 5
+
+
+def test_tags_of_the_deployment_cannot_hide_whose_cluster_it_is(settings: Settings, params: FeaturesRunParams) -> None:
+    request = job_flow(replace(settings, tags={"deployment": "another", "project": "another"}), params, nodes=1)
+    assert (tags(request)["deployment"], tags(request)["project"]) == ("photos", "fruits")
 
 
 def test_emr_ends_a_forgotten_cluster(settings: Settings, params: FeaturesRunParams) -> None:

@@ -1,8 +1,8 @@
 """Tasks hand the plan's requests to EMR, wait without a worker, survive what AWS may answer, and report what happened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import Mock
 
@@ -21,6 +21,7 @@ from botocore.stub import Stubber
 from fruits_airflow import bucket, commits
 from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink, StepLogLink
 from fruits_airflow.emr.operators import (
+    RETRIES,
     TERMINATION_LIMIT_S,
     TRIGGER_GRACE,
     CreateClusterOperator,
@@ -38,13 +39,20 @@ from fruits_contract.pipeline import Stage
 
 OK = {"ResponseMetadata": {"HTTPStatusCode": 200}}
 CLUSTER = {"Cluster": {"Id": "j-1", "LogUri": "s3n://photos/logs/"}}
-JOB_FLOW: dict[str, Any] = {"Name": "fruits r1", "Instances": {"KeepJobFlowAliveWhenNoSteps": True}}
+TAG = {"Key": "project", "Value": "fruits"}
+JOB_FLOW: dict[str, Any] = {"Name": "fruits r1", "Instances": {"KeepJobFlowAliveWhenNoSteps": True}, "Tags": [TAG]}
+RUN_TAGS = [{"Key": "dag_id", "Value": FEATURES_PIPELINE.dag_id}, {"Key": "dag_run_id", "Value": "manual__1"}]
+REQUEST = JOB_FLOW | {"Tags": [TAG, *RUN_TAGS]}
+LIVE = {"ClusterStates": ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]}
 
 
 class TaskInstance:
     """The XComs of a run: `plan_batch` has returned its plan."""
 
     dag_id = FEATURES_PIPELINE.dag_id
+    run_id = "manual__1"
+    try_number = 1
+    max_tries = RETRIES["retries"]
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self.plan = plan
@@ -142,28 +150,49 @@ def test_an_operator_keeps_what_users_of_the_provider_know(operator: Any, provid
 def test_the_cluster_is_the_one_of_the_plan_and_is_not_waited_for(
     context: Any, task_instance: TaskInstance, emr: Stubber
 ) -> None:
-    emr.add_response("run_job_flow", {"JobFlowId": "j-1", **OK}, JOB_FLOW)
+    emr.add_response("list_clusters", {"Clusters": []}, LIVE)
+    emr.add_response("run_job_flow", {"JobFlowId": "j-1", **OK}, REQUEST)
     emr.add_response("describe_cluster", CLUSTER, {"ClusterId": "j-1"})
     assert CreateClusterOperator(task_id="create_cluster").execute(context) == "j-1"
     assert task_instance.pushed["emr_cluster"]["job_flow_id"] == "j-1"
 
 
 def test_an_error_after_the_request_does_not_lose_the_cluster(context: Any, emr: Stubber) -> None:
-    emr.add_response("run_job_flow", {"JobFlowId": "j-1", **OK}, JOB_FLOW)
+    emr.add_response("list_clusters", {"Clusters": []}, LIVE)
+    emr.add_response("run_job_flow", {"JobFlowId": "j-1", **OK}, REQUEST)
     emr.add_client_error("describe_cluster", "ThrottlingException")
     assert CreateClusterOperator(task_id="create_cluster").execute(context) == "j-1"
 
 
-def test_a_refused_request_fails_the_task(context: Any, emr: Stubber) -> None:
+def test_a_cleared_setup_returns_the_runs_cluster(context: Any, emr: Stubber) -> None:
+    emr.add_response("list_clusters", {"Clusters": [{"Id": "j-1", "Name": "fruits r1"}]}, LIVE)
+    status = {"Timeline": {"CreationDateTime": datetime.now(UTC)}}
+    emr.add_response("describe_cluster", {"Cluster": {"Id": "j-1", "Status": status, "Tags": REQUEST["Tags"]}})
+    emr.add_response("describe_cluster", CLUSTER, {"ClusterId": "j-1"})
+    task = CreateClusterOperator(task_id="create_cluster")
+    assert task.execute(context) == "j-1"
+    emr.add_response("terminate_job_flows", OK, {"JobFlowIds": ["j-1"]})
+    task.on_kill()
+
+
+def test_a_refused_request_fails_the_task_for_good(context: Any, emr: Stubber) -> None:
+    emr.add_response("list_clusters", {"Clusters": []}, LIVE)
     emr.add_client_error("run_job_flow", "ValidationException")
-    with pytest.raises(ClientError, match="ValidationException"):
+    with pytest.raises(AirflowFailException, match="ValidationException"):
+        CreateClusterOperator(task_id="create_cluster").execute(context)
+
+
+def test_a_throttled_request_is_left_to_the_next_try(context: Any, emr: Stubber) -> None:
+    emr.add_client_error("list_clusters", "ThrottlingException")
+    with pytest.raises(ClientError, match="ThrottlingException"):
         CreateClusterOperator(task_id="create_cluster").execute(context)
 
 
 def test_killed_after_the_request_it_terminates_the_cluster(context: Any, emr: Stubber) -> None:
     task = CreateClusterOperator(task_id="create_cluster")
     task.on_kill()
-    emr.add_response("run_job_flow", {"JobFlowId": "j-1", **OK}, JOB_FLOW)
+    emr.add_response("list_clusters", {"Clusters": []}, LIVE)
+    emr.add_response("run_job_flow", {"JobFlowId": "j-1", **OK}, REQUEST)
     emr.add_response("describe_cluster", CLUSTER, {"ClusterId": "j-1"})
     emr.add_response("terminate_job_flows", OK, {"JobFlowIds": ["j-1"]})
     task.execute(context)
@@ -177,12 +206,20 @@ def test_an_emr_connection_is_not_merged_into_the_request() -> None:
 # ---- a stage
 
 
+def add_stage(emr: Stubber, params: FeaturesRunParams, *, steps: Sequence[dict[str, Any]] = ()) -> None:
+    """Expect the requests of a stage on a cluster with these steps."""
+    emr.add_response("describe_cluster", CLUSTER, {"ClusterId": "j-1"})
+    emr.add_response("list_steps", {"Steps": list(steps)}, {"ClusterId": "j-1"})
+    if not steps:
+        request = {"JobFlowId": "j-1", "Steps": [step(FEATURIZE, params)]}
+        emr.add_response("add_job_flow_steps", {"StepIds": ["s-1"], **OK}, request)
+
+
 @pytest.mark.usefixtures("unpublished")
 def test_a_stage_adds_its_step_and_waits_without_a_worker(
     settings: Settings, params: FeaturesRunParams, context: Any, task_instance: TaskInstance, emr: Stubber
 ) -> None:
-    emr.add_response("describe_cluster", CLUSTER, {"ClusterId": "j-1"})
-    emr.add_response("add_job_flow_steps", {"StepIds": ["s-1"], **OK}, {"JobFlowId": "j-1", "Steps": [step(FEATURIZE, params)]})
+    add_stage(emr, params)
     with pytest.raises(TaskDeferred) as deferred:
         stage_task().execute(context)
     trigger = deferred.value.trigger
@@ -191,9 +228,73 @@ def test_a_stage_adds_its_step_and_waits_without_a_worker(
     assert trigger.serialized_fields["bucket"] == "photos"
     assert trigger.waiter_args == {"ClusterId": "j-1", "StepIds": ["s-1"]}
     assert trigger.waiter_delay * trigger.attempts == settings.stage_limit_s
-    assert deferred.value.timeout == timedelta(seconds=settings.stage_limit_s) + TRIGGER_GRACE
+    assert deferred.value.timeout is not None
+    left = settings.stage_limit_s + TRIGGER_GRACE.total_seconds() - deferred.value.timeout.total_seconds()
+    assert 0 <= left < 60
     link = StepLogLink().format_link(**task_instance.pushed[StepLogLink.key])
     assert link == "/plugin/fruits/fruits/logs/j-1/s-1", "the link is there while the step runs"
+
+
+@pytest.mark.usefixtures("unpublished")
+def test_the_time_limit_of_a_stage_counts_from_its_step(
+    settings: Settings, params: FeaturesRunParams, context: Any, emr: Stubber
+) -> None:
+    added = datetime.now(UTC) - timedelta(seconds=settings.stage_limit_s - 600)
+    status = {"State": "RUNNING", "Timeline": {"CreationDateTime": added}}
+    add_stage(emr, params, steps=[{"Id": "s-0", "Name": "featurize", "Status": status}])
+    with pytest.raises(TaskDeferred) as deferred:
+        stage_task().execute(context)
+    assert deferred.value.trigger.waiter_args == {"ClusterId": "j-1", "StepIds": ["s-0"]}
+    assert deferred.value.timeout is not None
+    assert deferred.value.timeout <= timedelta(seconds=600) + TRIGGER_GRACE
+
+
+@pytest.mark.usefixtures("unpublished")
+@pytest.mark.parametrize(
+    ("try_number", "max_tries", "is_retry"),
+    [(1, 5, False), (2, 5, True), (2, 6, False), (3, 6, True)],
+    ids=["first", "retry", "cleared", "retry after cleared"],
+)
+def test_a_stage_knows_a_retry_from_a_cleared_task(
+    settings: Settings,
+    params: FeaturesRunParams,
+    task_instance: TaskInstance,
+    emr: Stubber,
+    try_number: int,
+    max_tries: int,
+    is_retry: bool,
+) -> None:
+    assert RETRIES["retries"] == 5
+    task_instance.try_number, task_instance.max_tries = try_number, max_tries
+    context: Any = {"ti": task_instance}
+    add_stage(emr, params)
+    task = stage_task()
+    with pytest.raises(TaskDeferred):
+        task.execute(context)
+    hook: Any = task.hook
+    assert hook.is_retry is is_retry
+
+
+@pytest.mark.usefixtures("unpublished")
+def test_a_stage_that_is_killed_before_it_is_deferred_cancels_its_step(
+    settings: Settings, params: FeaturesRunParams, context: Any, emr: Stubber
+) -> None:
+    task = stage_task()
+    task.on_kill()
+    add_stage(emr, params)
+    with pytest.raises(TaskDeferred):
+        task.execute(context)
+    emr.add_response("cancel_steps", {}, {"ClusterId": "j-1", "StepIds": ["s-1"]})
+    task.on_kill()
+
+
+@pytest.mark.usefixtures("unpublished")
+def test_a_step_that_is_refused_fails_the_stage_for_good(settings: Settings, context: Any, emr: Stubber) -> None:
+    emr.add_response("describe_cluster", CLUSTER, {"ClusterId": "j-1"})
+    emr.add_response("list_steps", {"Steps": []}, {"ClusterId": "j-1"})
+    emr.add_client_error("add_job_flow_steps", "ValidationException", "the cluster is terminated")
+    with pytest.raises(AirflowFailException, match="the cluster is terminated"):
+        stage_task().execute(context)
 
 
 def test_a_stage_of_another_mode_is_skipped_and_costs_nothing(context: Any, emr: Stubber) -> None:
@@ -221,14 +322,14 @@ def test_a_stage_that_succeeded_logs_its_findings(settings: Settings, context: A
 
 
 @pytest.mark.usefixtures("unpublished")
-def test_a_failed_stage_reports_the_cause(
+def test_a_failed_stage_reports_the_cause_and_is_not_repeated(
     settings: Settings, context: Any, emr: Stubber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def explain(*_: Any, step: str, **__: Any) -> tuple[str, list[str]]:
         return f"step {step} is FAILED: no memory", []
 
     monkeypatch.setattr("fruits_airflow.emr.failures.explain_step", explain)
-    with pytest.raises(AirflowException, match="featurize failed: step s-1 is FAILED: no memory"):
+    with pytest.raises(AirflowFailException, match="featurize failed: step s-1 is FAILED: no memory"):
         stage_task().execute_complete(context, {"status": "error", "value": ["s-1"]})
 
 
@@ -276,9 +377,17 @@ def test_a_cluster_that_does_not_end_fails_the_task(emr: Stubber) -> None:
         )
 
 
-def test_the_termination_is_retried_and_the_creation_is_not() -> None:
-    assert TerminateClusterOperator(task_id="terminate_cluster", job_flow_id="j-1").retries == 3
-    assert CreateClusterOperator(task_id="create_cluster").retries == 0
+@pytest.mark.parametrize(
+    "task",
+    [
+        CreateClusterOperator(task_id="create_cluster"),
+        stage_task(),
+        TerminateClusterOperator(task_id="terminate_cluster", job_flow_id="j-1"),
+    ],
+    ids=lambda task: task.task_id,
+)
+def test_emr_may_be_away_for_two_minutes(task: Any) -> None:
+    assert task.retries * task.retry_delay >= timedelta(minutes=2)
 
 
 # ---- links

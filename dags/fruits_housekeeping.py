@@ -1,0 +1,62 @@
+"""
+### What runs leave behind is removed.
+
+**What**: terminates every EMR cluster of this deployment whose DAG run is over, was deleted, or is older than a run may be.
+Compacts small files of the published tables, and deletes files that no version of their last five days has.
+
+**When**: every hour; or triggered by hand.
+
+**Params**: none.
+
+**Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`.
+
+**Writes**: `tables/`.
+
+**If it fails**: `end_orphaned_clusters` is red when it has found such a cluster: it is terminated, and the log names its run.
+Find out why neither `terminate_cluster` nor EMR's idle limit has ended it. `maintain_tables` is tried again an hour later.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import dag, get_current_context, task
+
+
+@dag(
+    doc_md=__doc__,
+    schedule="0 * * * *",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=1),
+    default_args={"owner": "fruits", "retries": 2, "retry_delay": timedelta(seconds=30)},
+    tags=["fruits", "housekeeping"],
+)
+def fruits_housekeeping() -> None:
+    """Wire the tasks: each stands for itself."""
+
+    @task
+    def end_orphaned_clusters() -> None:
+        """Terminate the clusters whose DAG run is over, and fail if there was one."""
+        from airflow.providers.amazon.aws.hooks.emr import EmrHook
+
+        from fruits_airflow.emr.orphaned_clusters import check_for_orphans
+        from fruits_airflow.settings import Settings
+
+        settings = Settings.load()
+        check_for_orphans(EmrHook(region_name=settings.region).conn, settings, get_current_context())
+
+    @task
+    def maintain_tables() -> None:
+        """Compact small files of the published tables, and delete files that nobody needs any more."""
+        from fruits_airflow.bucket import Bucket
+        from fruits_airflow.maintenance import maintain_tables as maintain
+        from fruits_airflow.settings import Settings
+
+        settings = Settings.load()
+        maintain(Bucket.of(settings.bucket, region=settings.region))
+
+    end_orphaned_clusters()
+    maintain_tables()
+
+
+fruits_housekeeping()

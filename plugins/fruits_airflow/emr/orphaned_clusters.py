@@ -1,0 +1,83 @@
+"""Ends the clusters of a deployment whose DAG run is over: the last resort, when neither teardown nor idle limit did it."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowFailException
+
+from fruits_airflow.emr import tags
+from fruits_airflow.emr.live_clusters import LiveCluster, live_clusters
+from fruits_airflow.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A younger cluster is left alone: its run may just have ended, and its teardown is about to terminate it.
+YOUNG = timedelta(minutes=10)
+RUN_LIMIT = timedelta(days=3)  # the DAGs' dagrun_timeout; a test compares them
+
+
+def check_for_orphans(emr: Any, settings: Settings, context: Context) -> None:
+    """Terminate the deployment's orphans.
+
+    Raises
+    ------
+    AirflowFailException
+        There was one. It is terminated, but somebody should find out why it was left.
+    """
+    ti: Any = context["ti"]
+
+    def is_alive(dag_id: str, dag_run_id: str) -> bool:
+        return bool(ti.get_dr_count(dag_id=dag_id, run_ids=[dag_run_id], states=["queued", "running"]))
+
+    ended = end_orphaned_clusters(emr, settings, is_alive=is_alive, now=datetime.now(UTC))
+    if ended:
+        raise AirflowFailException(f"Clusters were left by their runs, and are terminated now: {'; '.join(ended)}")
+    log.info("No cluster was left by its run")
+
+
+def end_orphaned_clusters(emr: Any, settings: Settings, *, is_alive: Callable[[str, str], bool], now: datetime) -> list[str]:
+    """Terminate every cluster of the deployment whose run is over or deleted, or that is older than a run may be.
+
+    Parameters
+    ----------
+    emr
+        A boto3 client.
+    is_alive
+        Tells from `dag_id` and `dag_run_id` whether the DAG run exists and has not ended.
+    now
+        The time that the clusters' age counts to, with a time zone.
+
+    Returns
+    -------
+    list of str
+        One line per terminated cluster.
+    """
+    own = tags.of_deployment(settings)
+    ended = []
+    for cluster in live_clusters(emr):
+        if not own.items() <= cluster.tags.items():
+            continue
+        reason = _reason(cluster, is_alive=is_alive, age=now - cluster.created_at)
+        if not reason:
+            continue
+        emr.terminate_job_flows(JobFlowIds=[cluster.id])
+        ended.append(f"cluster {cluster.id}, started at {cluster.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {reason}")
+        log.warning("Terminated %s", ended[-1])
+    return ended
+
+
+def _reason(cluster: LiveCluster, *, is_alive: Callable[[str, str], bool], age: timedelta) -> str:
+    """Return why the cluster is an orphan; '' if it is none."""
+    run = f"run {tags.dag_run_id(cluster.tags)!r} of {cluster.tags.get(tags.DAG_ID)!r}"
+    if age > RUN_LIMIT:
+        return f"older than {RUN_LIMIT.days} days, more than {run} may take"
+    if is_alive(cluster.tags.get(tags.DAG_ID, ""), tags.dag_run_id(cluster.tags)):
+        log.info("Cluster %s is in use by %s", cluster.id, run)
+        return ""
+    if age < YOUNG:
+        log.info("Cluster %s is left to the teardown for now: %s is over or deleted", cluster.id, run)
+        return ""
+    return f"{run} is over or deleted"

@@ -1,0 +1,97 @@
+"""Housekeeping ends what its own deployment's dead runs have left, and nothing else, on a real emulator."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from fruits_airflow.emr import orphaned_clusters, tags
+from fruits_airflow.emr.orphaned_clusters import RUN_LIMIT, YOUNG, check_for_orphans, end_orphaned_clusters
+from fruits_airflow.settings import Settings
+from tests.local.emr.emr_client import Service
+
+pytestmark = pytest.mark.slow
+
+RUN = "scheduled__2026-11-22T03:00:00+00:00"
+LIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
+LATER = timedelta(hours=1)
+
+
+@pytest.fixture
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    """A deployment per test, because all tests use one emulator."""
+    return replace(settings, deployment=request.node.name.replace("[", ".").strip("]"))
+
+
+def start(emulator: Service, settings: Settings, *, name: str = "fruits r1") -> str:
+    values = tags.of_deployment(settings) | tags.of_dag_run("fruits_features", RUN)
+    return emulator.run(Name=name, Tags=[{"Key": key, "Value": values[key]} for key in values])
+
+
+def end(emulator: Service, settings: Settings, *, is_alive: bool, after: timedelta) -> list[str]:
+    def answer(dag_id: str, dag_run_id: str) -> bool:
+        assert (dag_id, dag_run_id) == ("fruits_features", RUN)
+        return is_alive
+
+    return end_orphaned_clusters(emulator.emr, settings, is_alive=answer, now=datetime.now(UTC) + after)
+
+
+def is_live(emulator: Service, cluster: str) -> bool:
+    return emulator.describe(cluster)["Status"]["State"] in LIVE
+
+
+def test_the_cluster_of_a_run_that_is_over_is_ended_and_named(emulator: Service, settings: Settings) -> None:
+    cluster = start(emulator, settings)
+    (line,) = end(emulator, settings, is_alive=False, after=LATER)
+    assert line.startswith(f"cluster {cluster}, started at ")
+    assert line.endswith(f"UTC: run '{RUN}' of 'fruits_features' is over or deleted")
+    assert not is_live(emulator, cluster)
+    assert end(emulator, settings, is_alive=False, after=LATER) == []
+
+
+@pytest.mark.parametrize(
+    ("is_alive", "after"), [(True, LATER), (False, YOUNG / 2), (True, RUN_LIMIT - LATER)], ids=["alive", "young", "long"]
+)
+def test_a_cluster_that_may_be_in_use_is_left_alone(
+    emulator: Service, settings: Settings, is_alive: bool, after: timedelta
+) -> None:
+    cluster = start(emulator, settings)
+    assert end(emulator, settings, is_alive=is_alive, after=after) == []
+    assert is_live(emulator, cluster)
+
+
+def test_a_cluster_older_than_a_run_may_be_is_ended_although_its_run_is_alive(emulator: Service, settings: Settings) -> None:
+    cluster = start(emulator, settings)
+    (line,) = end(emulator, settings, is_alive=True, after=RUN_LIMIT + LATER)
+    assert "older than 3 days" in line
+    assert not is_live(emulator, cluster)
+
+
+def test_clusters_of_others_are_left_alone(emulator: Service, settings: Settings) -> None:
+    others = [
+        start(emulator, replace(settings, deployment="another")),
+        start(emulator, settings, name="somebody's"),
+        emulator.run(Name="fruits of another team"),
+    ]
+    assert end(emulator, settings, is_alive=False, after=LATER) == []
+    assert all(is_live(emulator, cluster) for cluster in others)
+
+
+@pytest.mark.parametrize(("count", "is_ended"), [(0, True), (1, False)])
+def test_the_task_is_red_where_a_cluster_was_left(
+    emulator: Service, settings: Settings, count: int, is_ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphaned_clusters, "YOUNG", timedelta(0))
+    cluster = start(emulator, settings)
+    ti = Mock(get_dr_count=Mock(return_value=count))
+    context: Any = {"ti": ti}
+    if is_ended:
+        with pytest.raises(AirflowFailException, match=f"cluster {cluster}"):
+            check_for_orphans(emulator.emr, settings, context)
+    else:
+        check_for_orphans(emulator.emr, settings, context)
+    assert is_live(emulator, cluster) is not is_ended
+    ti.get_dr_count.assert_called_once_with(dag_id="fruits_features", run_ids=[RUN], states=["queued", "running"])
