@@ -137,7 +137,7 @@ clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	rm -rf .venv .venv-spark4 .venv-peers .venv-notebook .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 ##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
-.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-report bench-embedding bench-dag
+.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-report bench-embedding bench-publish bench-drops bench-dag
 bench-featurize: .venv-run .venv-peers ## Featurize against the notebook, Ray Data, Daft and the engine limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
 	@$(BENCH)featurize $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $${ENGINES:+--engines "$$ENGINES"} $(BENCH_OPTIONS)
 
@@ -167,6 +167,12 @@ bench-report: .venv-run ## Time, memory and page size of the report, from 22,688
 
 bench-embedding: .venv-run .venv-peers ## Which library draws the map of the report, openTSNE or UMAP: IMAGES=folder PHOTOS=2500
 	@$(BENCH)embedding $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $(BENCH_OPTIONS)
+
+bench-publish: .venv-run ## Memory and time of publishing 20,000 and 200,000 rows of which one is replaced, against a merge
+	@$(BENCH)publish $(BENCH_OPTIONS)
+
+bench-drops: .venv-run ## Planning a fit and reading its features, over 100 and 1,000 daily drops of 50 photos
+	@$(BENCH)daily_drops $(BENCH_OPTIONS)
 
 bench-dag: .venv-run ## Airflow's share of a run, and the parse time of DAG files
 	@$(BENCH)dag $(BENCH_OPTIONS)

@@ -1,6 +1,7 @@
 """make bench-drops: planning a fit and reading its features, over 100 and over 1,000 daily drops of 50 photos."""
 
 import argparse
+import json
 import logging
 import shutil
 import sys
@@ -60,6 +61,8 @@ def measure(arguments: argparse.Namespace) -> Results:
             release = contents.collect(EXTRACTOR)
             for key, content in release.files.items():
                 storage.write(key, content)
+            card = {"release": release.release, "extractor": EXTRACTOR, "tensorflow": False}
+            storage.write(layout.release_card(release.release), json.dumps(card))
             for number in range(PHOTOS):
                 storage.write(layout.raw_image(NEW_DROP, "Variety", f"{number}.jpg"), str(number))
             published = 0

@@ -2,17 +2,18 @@
 ### What runs leave behind is removed.
 
 **What**: terminates every EMR cluster of this deployment whose DAG run is over, was deleted, or is older than a run may be.
+Compacts small files of the published tables, and deletes files that no version of their last five days has.
 
 **When**: every hour; or triggered by hand.
 
 **Params**: none.
 
-**Reads**: EMR's clusters and their tags, the states of DAG runs.
+**Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`.
 
-**Writes**: nothing.
+**Writes**: `tables/`.
 
 **If it fails**: `end_orphaned_clusters` is red when it has found such a cluster: it is terminated, and the log names its run.
-Find out why neither `terminate_cluster` nor EMR's idle limit has ended it.
+Find out why neither `terminate_cluster` nor EMR's idle limit has ended it. `maintain_tables` is tried again an hour later.
 """
 
 from datetime import datetime, timedelta
@@ -44,7 +45,18 @@ def fruits_housekeeping() -> None:
         settings = Settings.load()
         check_for_orphans(EmrHook(region_name=settings.region).conn, settings, get_current_context())
 
+    @task
+    def maintain_tables() -> None:
+        """Compact small files of the published tables, and delete files that nobody needs any more."""
+        from fruits_airflow.bucket import Bucket
+        from fruits_airflow.maintenance import maintain_tables as maintain
+        from fruits_airflow.settings import Settings
+
+        settings = Settings.load()
+        maintain(Bucket.of(settings.bucket, region=settings.region))
+
     end_orphaned_clusters()
+    maintain_tables()
 
 
 fruits_housekeeping()

@@ -4,10 +4,10 @@ Arguments: the bucket, the run's parameters as JSON, and `ours` or `merge`.
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import boto3
 import pyarrow as pa
@@ -56,7 +56,13 @@ def main(name: str, described: str, how: str) -> None:
     began = time.monotonic()
     {"ours": publish_run, "merge": merge_run}[how](bucket, params)
     seconds = time.monotonic() - began
-    print(json.dumps({"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb()}))
+
+
+def peak_mb() -> float:
+    """Return the peak of this process's resident memory; `ru_maxrss` would include the parent's at the time of the fork."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 import tempfile
 import uuid
-from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -21,22 +20,19 @@ BUFFER_BYTES = 8 * 2**20
 
 @dataclass(frozen=True)
 class Paths:
-    """Distinct paths of photos, sorted."""
+    """Distinct paths of photos."""
 
     values: pa.Array
-    ordered: list[str]
 
     @classmethod
     def of(cls, chunks: Iterable[pa.Array]) -> "Paths":
         """Collect paths; a path may come more than once."""
-        distinct = pa.chunked_array(chunks, pa.string()).unique()
-        values = distinct.take(pc.sort_indices(distinct))
-        return cls(values, values.to_pylist())
+        return cls(pa.chunked_array(chunks, pa.string()).unique())
 
     def has_between(self, first: str, last: str) -> bool:
         """Return whether a path lies between two others, both included."""
-        position = bisect_left(self.ordered, first)
-        return position < len(self.ordered) and self.ordered[position] <= last
+        is_between = pc.and_(pc.greater_equal(self.values, first), pc.less_equal(self.values, last))
+        return bool(pc.any(is_between).as_py())
 
 
 def paths_in(bucket: Bucket, files: Iterable[WrittenFile]) -> Paths:
@@ -44,8 +40,8 @@ def paths_in(bucket: Bucket, files: Iterable[WrittenFile]) -> Paths:
     chunks: list[pa.Array] = []
     for file in files:
         with bucket.open(file.key) as source:
-            for batch in pq.ParquetFile(source, buffer_size=BUFFER_BYTES).iter_batches(columns=["path"], use_threads=False):
-                chunks.append(batch["path"].cast(pa.string()))
+            content = pq.ParquetFile(source, buffer_size=BUFFER_BYTES)
+            chunks += [batch["path"].cast(pa.string()) for batch in _batches(content, ["path"])]
     return Paths.of(chunks)
 
 
@@ -106,10 +102,16 @@ def _copy(content: pq.ParquetFile, copy: object, paths: Paths, *, schema: pa.Sch
     text = [field.name for field in kinds if pa.types.is_string(field.type)]
     rows = 0
     with pq.ParquetWriter(copy, kinds, compression="lz4", use_dictionary=text, write_statistics=["path"]) as out:
-        for batch in content.iter_batches(ROWS, use_threads=False):
+        for batch in _batches(content):
             plain = batch.cast(kinds)
             kept = plain.filter(pc.invert(pc.is_in(plain["path"], value_set=paths.values)))
             if len(kept):
                 out.write_batch(kept)
                 rows += len(kept)
     return rows
+
+
+def _batches(content: pq.ParquetFile, names: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows, one row group after the other: a reader of all of them keeps what it has read of each."""
+    for number in range(content.num_row_groups):
+        yield from content.iter_batches(ROWS, row_groups=[number], columns=names, use_threads=False)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,10 +37,16 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
     def proxied_url(stack: Services, server: str) -> str:
         return f"http://127.0.0.1:{proxies[server].port}" if server in proxies else url(stack, server)
 
+    @contextmanager
+    def direct() -> Iterator[None]:
+        """Leave the proxies out, whose thread waits while delta-rs in this process holds the interpreter's lock."""
+        with pytest.MonkeyPatch.context() as without:
+            without.setattr(Services, "url", url)
+            yield
+
     def wait_without_proxies(stack: Services) -> None:
         """Wait for the services themselves: a proxy answers before they do."""
-        with pytest.MonkeyPatch.context() as direct:
-            direct.setattr(Services, "url", url)
+        with direct():
             wait(stack)
 
     with proxies["s3"].running(), proxies["emr"].running():
@@ -49,7 +56,8 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyStack]:
         patch.setattr(readiness, "wait", wait_without_proxies)
         try:
             with services.session(loaded) as running:
-                os.environ.update(running.env)
+                with direct():
+                    os.environ.update(running.env)
                 boto3.setup_default_session()  # the one of earlier tests keeps their keys
                 faulty = FaultyStack(Stack(running), proxies["s3"], proxies["emr"])
                 faulty.stack.upload(photo_folder(tmp_path_factory, 0, FIRST_PHOTOS), "base")

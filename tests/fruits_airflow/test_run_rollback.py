@@ -1,7 +1,6 @@
 """A run that is taken back leaves tables and current PCA as they were before it, and its photos are new again."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -97,6 +96,7 @@ def test_the_first_run_leaves_empty_tables_and_no_pca(bucket: Bucket, deployment
     assert "tables/features: emptied, because the run created it" in done
     assert published(bucket) == NOTHING
     assert read_current(bucket).models == {}
+    assert PublishedTable(bucket, layout.PROJECTED_TABLE).newest_run() == ""
     run_drop(bucket, deployment, "r2", "first", unreadable=["Apple/broken.jpg"])
     assert published(bucket)["features"] == ["first/Apple/0.jpg"]
     roll_back_run(bucket, "r2")
@@ -141,8 +141,9 @@ def test_a_rollback_that_failed_halfway_is_completed(
     assert state(bucket) == two_runs
 
 
+@pytest.mark.parametrize("is_completed", [False, True])
 def test_a_publication_that_failed_halfway_is_taken_back(
-    bucket: Bucket, deployment: Settings, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, deployment: Settings, s3: S3Client, is_completed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_photos(s3, bucket, "first", ["Apple/0.jpg"])
     run_drop(bucket, deployment, "r1", "first")
@@ -161,6 +162,8 @@ def test_a_publication_that_failed_halfway_is_taken_back(
         patch.setattr(PublishedTable, "publish", publish)
         publish_run(bucket, params)
     assert read_current(bucket).pca_of(EXTRACTOR) == "r2"
+    if is_completed:
+        publish_run(bucket, params)
     roll_back_run(bucket, "r2")
     assert state(bucket) == before
 
@@ -182,11 +185,9 @@ def test_a_run_that_was_planned_on_the_one_taken_back_is_refused(
 def test_a_rollback_waits_for_a_publication(bucket: Bucket, two_runs: Any) -> None:
     with ThreadPoolExecutor(1) as pool:
         with lease_tables(bucket, holder="a publication"):
-            started = threading.Event()
-            waiting = pool.submit(lambda: (started.set(), roll_back_run(bucket, "r2")))
-            assert started.wait(10)
+            waiting = pool.submit(roll_back_run, bucket, "r2")
+            assert not wait([waiting], timeout=3).done
             assert state(bucket) != two_runs
-            assert not waiting.done()
         waiting.result(timeout=60)
     assert state(bucket) == two_runs
 
