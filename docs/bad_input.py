@@ -6,6 +6,18 @@ from fruits import photo_reader, vision
 from fruits.errors import REASONS
 from tests.fixtures.odd_photos import FEATURES, GROUPS, NO_PHOTO, OddPhoto
 
+# tests/spark_apps/test_small_drops.py and tests/fruits_airflow/test_planning.py hold them to it.
+SMALL_DROPS = (
+    ("nothing but `_READY`", "skipped by `plan_batch`, without a cluster"),
+    ("nothing new", "the same"),
+    ("one photo, or copies of one, and no PCA yet", "`fit_pca` fails: a PCA needs at least 2 different photos"),
+    ("one photo, and a PCA", "published"),
+    ("two photos of one variety, and no PCA yet", "published, with one component"),
+    ("fewer photos than `components` + 1, and no PCA yet", "`fit_pca` fails, with the number that is possible"),
+    ("rejects alone, and no PCA yet", "`fit_pca` fails: there is not one photo with features"),
+    ("rejects alone, and a PCA", "a report, and a red finding (`max_reject_ratio`): not published"),
+)
+
 Table = Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
 
 
@@ -31,6 +43,8 @@ def parts(table: Table) -> list[str]:
                 (f"photos of more than {vision.LARGE_PIXELS:,} pixels in memory, decoded at the same time on one node", "1"),
             ],
         ),
+        "## Small drops",
+        table(("drop", "becomes"), SMALL_DROPS),
         "## What becomes of odd files",
         f"{count} objects, which `tests/spark_apps/test_odd_photos.py` decodes, and `test_odd_drop.py` puts into one drop, plans "
         "and featurizes. An asterisk marks those that are not in the drop, because the embedded S3 server refuses or rewrites "

@@ -16,7 +16,7 @@ REASONS = {
     "decoder_missing": "an allowed format whose compression or pixel format this build of Pillow lacks",
     "truncated": "damaged or cut off",
     "too_many_pixels": "more pixels than the limit, by its header; not decoded",
-    "too_slow": "decoding took more CPU time than the limit",
+    "too_slow_to_decode": "decoding took more CPU time than the limit",
     "too_much_memory": "decoding needs more memory than there is",
 }
 

@@ -59,7 +59,7 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
     Raises
     ------
     UnreadableImage
-        With a reason code: empty, not_an_image, format_not_allowed, decoder_missing, truncated, too_many_pixels, too_slow,
+        With a reason code: empty, not_an_image, format_not_allowed, decoder_missing, truncated, too_many_pixels, too_slow_to_decode,
         too_much_memory. The caller records it as a reject and goes on.
 
     References
@@ -96,7 +96,7 @@ class _LimitedFile(io.BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         # No thread has used more CPU time than has passed, and the time that has passed costs less to read.
         if time.monotonic() - self._began_s > MAX_CPU_S and time.thread_time() - self._began_cpu_s > MAX_CPU_S:
-            raise UnreadableImage("too_slow", f"decoding took more than {MAX_CPU_S:g} s of CPU")
+            raise UnreadableImage("too_slow_to_decode", f"decoding took more than {MAX_CPU_S:g} s of CPU")
         return super().read(size)
 
 

@@ -126,7 +126,7 @@ ENDLESS = {
 @pytest.mark.parametrize("what", ENDLESS)
 def test_a_photo_that_takes_too_long_is_refused(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vision, "MAX_CPU_S", 0.1)
-    assert reason(ENDLESS[what]()) == "too_slow"
+    assert reason(ENDLESS[what]()) == "too_slow_to_decode"
 
 
 @pytest.mark.parametrize(
