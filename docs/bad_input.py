@@ -38,7 +38,7 @@ def parts(table: Table) -> list[str]:
             [
                 ("formats", ", ".join(vision.FORMATS)),
                 ("bytes", f"{photo_reader.MAX_BYTES:,}"),
-                ("pixels", f"{vision.MAX_PIXELS:,}"),
+                ("pixels", f"{vision.MAX_PIXELS:,}, and {vision.MAX_SIDE_PX:,} on a side"),
                 ("CPU time of decoding", f"{vision.MAX_CPU_S:g} s"),
                 (f"photos of more than {vision.LARGE_PIXELS:,} pixels in memory, decoded at the same time on one node", "1"),
             ],

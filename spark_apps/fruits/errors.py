@@ -38,6 +38,10 @@ class UnreadableImage(FruitsError):
         self.reason = reason
 
 
+class TurnUnavailable(FruitsError):
+    """A machine on which large photos cannot take turns."""
+
+
 class WrongExtractor(FruitsError):
     """Features and PCA are of different extractors."""
 

@@ -13,13 +13,14 @@ import warnings
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from fruits.errors import UnreadableImage
+from fruits.errors import FruitsError, UnreadableImage
 from fruits.large_photos import turn_of_large_photo
 
 SIZE_PX = 224
 # Pillow knows 40 more. Some open other programs (EPS starts Ghostscript), and their decoders are used and tested less.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
+MAX_SIDE_PX = 1_000_000  # resizing needs 32 bytes per pixel of a side; Pillow's MemoryError for 100 million of them
 MAX_CPU_S = 10.0  # of the decoding thread; the slowest harmless photo of 100 megapixels takes 3 (docs/decisions/0025)
 # Read by the decoder at a time, within which it cannot be stopped: Pillow's 64 kB of empty scans take 30 s.
 PROGRESSIVE_BLOCK_BYTES = 4096
@@ -59,8 +60,7 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
     Raises
     ------
     UnreadableImage
-        With a reason code: empty, not_an_image, format_not_allowed, decoder_missing, truncated, too_many_pixels, too_slow_to_decode,
-        too_much_memory. The caller records it as a reject and goes on.
+        With a reason code of `fruits.errors.REASONS`. The caller records it as a reject and goes on.
 
     References
     ----------
@@ -119,7 +119,7 @@ def _read(content: bytes, *, size_px: int) -> tuple[Image.Image, int, int]:
                 turn = TURNS.get(orientation)
                 upright = _rgb(photo.transpose(turn) if turn is not None else photo)
                 return upright.resize((size_px, size_px), Image.Resampling.BICUBIC), width, height
-    except UnreadableImage:
+    except FruitsError:
         raise
     except UnidentifiedImageError as error:
         raise _not_opened(content) from error
@@ -128,7 +128,7 @@ def _read(content: bytes, *, size_px: int) -> tuple[Image.Image, int, int]:
     except MemoryError as error:
         raise UnreadableImage("too_much_memory", "decoding needs more memory than there is") from error
     except Exception as error:
-        # Whatever Pillow raises here is about these bytes: nothing else is read. Damage has raised a dozen types so far.
+        # Whatever Pillow raises here is about these bytes: it reads nothing else. Damage raises errors of many types.
         reason = "decoder_missing" if _NO_DECODER.search(str(error)) else "truncated"
         raise UnreadableImage(reason, f"{type(error).__name__}: {error}") from error
 
@@ -139,6 +139,8 @@ def _check_pixels(photo: Image.Image) -> None:
     for width, height in (photo.size, tuple(tags.get(tag, 0) for tag in TIFF_TILE)):
         if width * height > MAX_PIXELS:
             raise UnreadableImage("too_many_pixels", f"{width} x {height} is over {MAX_PIXELS:,} pixels")
+        if max(width, height) > MAX_SIDE_PX:
+            raise UnreadableImage("too_many_pixels", f"{width} x {height} is over {MAX_SIDE_PX:,} pixels on a side")
 
 
 def _not_opened(content: bytes) -> UnreadableImage:

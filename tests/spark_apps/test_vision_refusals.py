@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image, WebPImagePlugin
 
 from fruits import vision
-from fruits.errors import UnreadableImage
+from fruits.errors import TurnUnavailable, UnreadableImage
 from fruits.vision import decode
 from tests.fixtures.photo_bytes import encode, jpeg_of_scans, noise, png, png_chunk, scene, tiff_of_compression
 
@@ -138,6 +139,13 @@ def test_whatever_the_decoder_raises_is_a_reason(error: Exception, expected: str
 
     monkeypatch.setattr(vision, "_load", fail)
     assert reason(encode(scene())) == expected
+
+
+def test_a_machine_without_a_folder_for_the_lock_is_not_the_photos_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vision, "LARGE_PIXELS", 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(TurnUnavailable, match="TMPDIR must be writable"):
+        decode(encode(scene()))
 
 
 @pytest.mark.parametrize(
