@@ -2,7 +2,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export IMAGES DROP PARAMS TRAIN VOLUMES BUCKET MODEL PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
+export RUNS IMAGES DROP PARAMS TRAIN VOLUMES BUCKET MODEL PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
 # what Spark runs on in services that are started: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
@@ -77,7 +77,7 @@ COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'd
   group docker" >&2; exit 1; }; python3 local/compose/env.py
 
 ##@ Develop
-.PHONY: test test-fast test-compose test-commands test-faults test-spark4 check docs pictures release rollback plugins-zip lock clean
+.PHONY: test test-fast test-compose test-commands test-faults test-spark4 fuzz check docs pictures release rollback plugins-zip lock clean
 test: .venv-dev ## Run all tests that this machine can, but for those with a command of their own below
 	$(PYTHON) -m pytest -m "not separate"
 
@@ -97,6 +97,9 @@ test-faults: .venv-dev ## Break the running services in some 30 ways and count w
 test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
 	@$(SET_UP) .venv-spark4/.stamp
 	.venv-spark4/bin/python -m pytest -m spark4 tests/spark_apps
+
+fuzz: .venv-fuzz ## Decode mutated photos, guided by coverage: RUNS=2000; inputs that crash it are kept in out/fuzz
+	@.venv-fuzz/bin/python tests/fuzz/fuzz_decoding.py --runs "$${RUNS:-2000}"
 
 docs: .venv-dev ## Write the docs that follow from the code, and docs/performance.md from the kept figures
 	@$(PYTHON) docs/generate.py
@@ -131,10 +134,11 @@ lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o bootstrap/requirements-tensorflow.txt bootstrap/requirements-tensorflow.in
 	@$(UV) $(COMPILE) -o requirements-spark4.txt requirements-spark4.in
 	@$(UV) $(COMPILE) -o benchmarks/requirements-peers.txt benchmarks/requirements-peers.in
+	@$(UV) $(COMPILE) -o tests/fuzz/requirements.txt tests/fuzz/requirements.in
 
 clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
-	rm -rf .venv .venv-spark4 .venv-peers .venv-notebook .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-spark4 .venv-peers .venv-notebook .venv-fuzz .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 ##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
 .PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-report bench-embedding bench-publish bench-drops bench-dag
@@ -183,7 +187,7 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 
 # ---- set-up: a stamp says which set .venv holds. The run set is only added to what is there, so that `make run` never removes what
 # the dev set, or somebody else's set-up, put beside it; the dev set is made exactly.
-.PHONY: .venv-run .venv-dev .venv-peers .venv-notebook
+.PHONY: .venv-run .venv-dev .venv-peers .venv-notebook .venv-fuzz
 .venv-run:
 	@$(SET_UP) .venv/.run.stamp
 .venv-dev:
@@ -194,6 +198,9 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 
 .venv-notebook:
 	@$(SET_UP) .venv-notebook/.stamp
+
+.venv-fuzz:
+	@$(SET_UP) .venv-fuzz/.stamp
 
 .venv/.run.stamp: requirements.txt
 	@$(IN_VENV) install --require-hashes -r requirements.txt 1>&2
@@ -216,6 +223,11 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 .venv-notebook/.stamp: requirements-notebook.txt
 	@$(UV) { [ -x .venv-notebook/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-notebook; } && \
 	  VIRTUAL_ENV="$(CURDIR)/.venv-notebook" "$$uv" pip sync --require-hashes requirements-notebook.txt 1>&2
+	@touch $@
+
+.venv-fuzz/.stamp: tests/fuzz/requirements.txt
+	@$(UV) { [ -x .venv-fuzz/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-fuzz; } && \
+	  VIRTUAL_ENV="$(CURDIR)/.venv-fuzz" "$$uv" pip sync --require-hashes tests/fuzz/requirements.txt 1>&2
 	@touch $@
 
 IN_VENV = $(UV) { [ -x $(PYTHON) ] || "$$uv" venv --clear --python 3.11 .venv; } && VIRTUAL_ENV="$(CURDIR)/.venv" "$$uv" pip

@@ -1,4 +1,4 @@
-"""Generates the docs that follow from the code: parameters, stages, the bucket, the DAGs.
+"""Generates the docs that follow from the code: parameters, stages, the bucket, the DAGs, bad input.
 
 Run as `make docs`, or `python docs/generate.py --out DIR` to compare. The facts are in the contract, the settings and the DAG
 files; only headings and connecting text are here.
@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "plugins"), str(ROOT / "dags")]
+sys.path[:0] = [str(ROOT / folder) for folder in ("plugins", "dags", "spark_apps", ".")]
+
+import bad_input  # noqa: E402
 
 from fruits_contract import columns, layout, pipelines  # noqa: E402
 from fruits_contract.pipeline import ParamSpec, Pipeline, RunParams  # noqa: E402
@@ -173,12 +175,18 @@ def dags() -> str:
     )
 
 
+def bad_input_page() -> str:
+    """Return docs/bad-input.md."""
+    return _page("Bad input", *bad_input.parts(_table))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     # dags first: it sets AIRFLOW_HOME before another page imports Airflow.
     "dags.md": dags,
     "parameters.md": parameters,
     "stages.md": stages_page,
     "bucket.md": bucket,
+    "bad-input.md": bad_input_page,
 }
 
 

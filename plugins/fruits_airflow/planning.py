@@ -58,7 +58,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     rejects = PublishedTable(bucket, layout.REJECTS_TABLE)
 
     known = _known(features, rejects, drop=drop, extractor=extractor)
-    photos = _photos(bucket, drop)
+    photos = photos_of(bucket, drop)
     batch = [photo for photo in photos if (photo["path"], photo["etag"]) not in known]
     log.info("Drop %s: %s photos, %s new or changed", drop, len(photos), len(batch))
 
@@ -137,8 +137,11 @@ def _choose_cluster(settings: Settings, work: Work) -> ClusterSize:
     return cluster
 
 
-def _photos(bucket: Bucket, drop: str) -> list[dict[str, Any]]:
-    """Return a row of `columns.BATCH` per object of the drop; featurize decides whether it is readable."""
+def photos_of(bucket: Bucket, drop: str) -> list[dict[str, Any]]:
+    """Return a row of `columns.BATCH` per object of the drop; featurize decides whether it is readable.
+
+    Two kinds of object are no photos: `_READY`, and the empty `folder/` objects that S3's console creates.
+    """
     return [
         {
             "path": item.key,
@@ -148,7 +151,7 @@ def _photos(bucket: Bucket, drop: str) -> list[dict[str, Any]]:
             "contributor": "",
         }
         for item in bucket.objects(layout.raw_prefix(drop))
-        if item.key != layout.ready(drop) and not item.key.endswith("/")
+        if item.key != layout.ready(drop) and not (item.key.endswith("/") and not item.size_bytes)
     ]
 
 

@@ -77,7 +77,7 @@ export const texts = {
   },
 };
 
-const UNREADABLE = new Set(["empty", "not_an_image", "format_not_allowed", "decoder_missing", "truncated", "no_photo", "malformed", "worker_died"]);
+const UNREADABLE = new Set(["empty", "not_an_image", "format_not_allowed", "decoder_missing", "truncated", "too_slow_to_decode", "too_much_memory", "no_photo", "malformed", "worker_died"]);
 
 // Returns the sentence for a problem's reason.
 export function problemText(language, reason) {

@@ -5,12 +5,41 @@ class FruitsError(Exception):
     """Base of the errors that a stage raises on purpose."""
 
 
+# The codes of `UnreadableImage`, and what they mean.
+REASONS = {
+    "empty": "0 bytes",
+    "missing": "deleted after the run was planned",
+    "unreadable_key": "the key has a control character, a backslash, or an empty, `.` or `..` segment",
+    "too_many_bytes": "more bytes than the limit; not read",
+    "not_an_image": "no known format",
+    "format_not_allowed": "a known format that is not allowed",
+    "decoder_missing": "an allowed format whose compression or pixel format this build of Pillow lacks",
+    "truncated": "damaged or cut off",
+    "too_many_pixels": "more pixels than the limit, by its header; not decoded",
+    "too_slow_to_decode": "decoding took more CPU time than the limit",
+    "too_much_memory": "decoding needs more memory than there is",
+}
+
+
 class UnreadableImage(FruitsError):
-    """A photo that cannot be decoded; `reason` is a short code for counting, the message the detail."""
+    """A photo that cannot be decoded.
+
+    Parameters
+    ----------
+    reason
+        One of `REASONS`, to count by.
+    detail
+        What was found, for the person who looks at the reject.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
+        assert reason in REASONS, f"{reason} is not in REASONS"
         super().__init__(detail)
         self.reason = reason
+
+
+class TurnUnavailable(FruitsError):
+    """A machine on which large photos cannot take turns."""
 
 
 class WrongExtractor(FruitsError):

@@ -15,6 +15,7 @@ from fruits.photo_list import Photo
 READERS = 64  # concurrent GETs of one task: 2,000 photos/s at 30 ms per object, more than any engine needs
 AHEAD_PHOTOS = 512  # fetched and not yet decoded, at most
 AHEAD_BYTES = 32 * 2**20  # stop fetching at so many bytes of them
+MAX_BYTES = 100_000_000  # of one photo: a JPEG of 100 megapixels in the best quality has less
 # S3 allows control characters, backslashes, empty segments, '.' and '..' in a key; object_store, under obstore, does not.
 UNREADABLE_KEY = re.compile(r"[\x00-\x1f\x7f\\]|(?:^|/)\.{0,2}(?:/|$)")
 
@@ -28,7 +29,7 @@ def read_photo(store: S3Store, photo: Photo) -> tuple[bytes, str]:
     Raises
     ------
     UnreadableImage
-        With reason `unreadable_key` or `missing`; any other error is Spark's to retry.
+        With reason `unreadable_key`, `missing` or `too_many_bytes`; any other error is Spark's to retry.
     """
     key = photo["path"]
     if UNREADABLE_KEY.search(key):
@@ -40,6 +41,9 @@ def read_photo(store: S3Store, photo: Photo) -> tuple[bytes, str]:
         response = obstore.get(store, key)
     except FileNotFoundError as error:
         raise UnreadableImage("missing", "the object was deleted after the batch was planned") from error
+    # Not the planned size: the object may have been replaced. Its bytes arrive as they are asked for.
+    if response.meta["size"] > MAX_BYTES:
+        raise UnreadableImage("too_many_bytes", f"{response.meta['size']:,} bytes; at most {MAX_BYTES:,} are read")
     return response.bytes().to_bytes(), (response.meta["e_tag"] or "").strip('"')
 
 

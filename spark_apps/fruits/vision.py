@@ -3,22 +3,31 @@
 Imports neither Spark nor an S3 client, so that a service can decode exactly as the stages do; enforced by test_architecture.
 """
 
+import contextlib
 import io
 import re
 import struct
+import time
 import warnings
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from fruits.errors import UnreadableImage
+from fruits.errors import FruitsError, UnreadableImage
+from fruits.large_photos import turn_of_large_photo
 
 SIZE_PX = 224
 # Pillow knows 40 more. Some open other programs (EPS starts Ghostscript), and their decoders are used and tested less.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
+MAX_SIDE_PX = 1_000_000  # resizing needs 32 bytes per pixel of a side; Pillow's MemoryError for 100 million of them
+MAX_CPU_S = 10.0  # of the decoding thread; the slowest harmless photo of 100 megapixels takes 3 (docs/decisions/0025)
+# Read by the decoder at a time, within which it cannot be stopped: Pillow's 64 kB of empty scans take 30 s.
+PROGRESSIVE_BLOCK_BYTES = 4096
+LARGE_PIXELS = 16_000_000  # more than this in memory at once, and a photo waits until no other such photo is being decoded
 # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size (scaled DCT) as long as both sides stay this many times the input's.
 SCALED_DCT_MARGIN = 2
+HEIC = re.compile(rb"....ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)  # what phones make; Pillow does not know it
 # What makes a photo of each EXIF orientation upright; 1 is upright.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,6 +39,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 QUARTER_TURNS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+TIFF_TILE = (322, 323)  # tags: width and length of a tile
 
 
 def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = None) -> tuple[np.ndarray, int, int]:
@@ -50,8 +60,7 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
     Raises
     ------
     UnreadableImage
-        With a reason code: empty, not_an_image, format_not_allowed, decoder_missing, truncated, too_many_pixels. The caller
-        records it as a reject and goes on.
+        With a reason code of `fruits.errors.REASONS`. The caller records it as a reject and goes on.
 
     References
     ----------
@@ -61,9 +70,9 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
         raise UnreadableImage("empty", "the object has 0 bytes")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        photo, width, height = _read(content, scaled_px=SCALED_DCT_MARGIN * size_px)
+        photo, width, height = _read(content, size_px=size_px)
     image = np.empty((size_px, size_px, 3), np.float32) if out is None else out
-    np.divide(np.asarray(photo.resize((size_px, size_px), Image.Resampling.BICUBIC)), np.float32(127.5), out=image)
+    np.divide(np.asarray(photo), np.float32(127.5), out=image)
     np.subtract(image, np.float32(1), out=image)
     return image, width, height
 
@@ -72,28 +81,66 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
 _NO_DECODER = re.compile(r"\bunsupported\b|\bnot available\b|\bnot yet supported\b", re.IGNORECASE)
 
 
-def _read(content: bytes, *, scaled_px: int) -> tuple[Image.Image, int, int]:
-    """Return the photo upright and in RGB, and its stored width and height, upright; a JPEG may be scaled down to `scaled_px`."""
+class _LimitedFile(io.BytesIO):
+    """The bytes of a photo, readable until its thread has used `MAX_CPU_S`.
+
+    Pillow reads every header, chunk and block by `read`, so no loop over them lasts longer. Not a signal, which only a main
+    thread can receive. CPU time, because a busy node is not the photo's fault.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._began_s = time.monotonic()
+        self._began_cpu_s = time.thread_time()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        # No thread has used more CPU time than has passed, and the time that has passed costs less to read.
+        if time.monotonic() - self._began_s > MAX_CPU_S and time.thread_time() - self._began_cpu_s > MAX_CPU_S:
+            raise UnreadableImage("too_slow_to_decode", f"decoding took more than {MAX_CPU_S:g} s of CPU")
+        return super().read(size)
+
+
+def _read(content: bytes, *, size_px: int) -> tuple[Image.Image, int, int]:
+    """Return the photo upright, in RGB and resized to a square, and its stored width and height, upright."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as photo:
-            if photo.width * photo.height > MAX_PIXELS:
-                raise UnreadableImage("too_many_pixels", f"{photo.width} x {photo.height} is over {MAX_PIXELS:,} pixels")
+        with Image.open(_LimitedFile(content), formats=FORMATS) as photo:
             width, height = photo.size
-            photo.draft(None, (scaled_px, scaled_px))
-            _load(photo)
-            orientation = _orientation(photo)
-            if orientation in QUARTER_TURNS:
-                width, height = height, width
-            turn = TURNS.get(orientation)
-            return _rgb(photo.transpose(turn) if turn is not None else photo), width, height
+            _check_pixels(photo)
+            photo.draft(None, (SCALED_DCT_MARGIN * size_px, SCALED_DCT_MARGIN * size_px))
+            in_memory = photo.width * photo.height
+            if photo.info.get("progressive"):  # a JPEG that is kept whole, whatever the draft's size
+                in_memory = width * height
+                photo.decodermaxblock = PROGRESSIVE_BLOCK_BYTES
+            with turn_of_large_photo() if in_memory > LARGE_PIXELS else contextlib.nullcontext():
+                _load(photo)
+                orientation = _orientation(photo)
+                if orientation in QUARTER_TURNS:
+                    width, height = height, width
+                turn = TURNS.get(orientation)
+                upright = _rgb(photo.transpose(turn) if turn is not None else photo)
+                return upright.resize((size_px, size_px), Image.Resampling.BICUBIC), width, height
+    except FruitsError:
+        raise
     except UnidentifiedImageError as error:
         raise _not_opened(content) from error
     except Image.DecompressionBombError as error:
         raise UnreadableImage("too_many_pixels", str(error)) from error
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, TypeError) as error:
-        # Pillow raises all six for damaged data, depending on the format and on where the damage is.
+    except MemoryError as error:
+        raise UnreadableImage("too_much_memory", "decoding needs more memory than there is") from error
+    except Exception as error:
+        # Whatever Pillow raises here is about these bytes: it reads nothing else. Damage raises errors of many types.
         reason = "decoder_missing" if _NO_DECODER.search(str(error)) else "truncated"
         raise UnreadableImage(reason, f"{type(error).__name__}: {error}") from error
+
+
+def _check_pixels(photo: Image.Image) -> None:
+    """Refuse a photo of too many pixels; the tiles of a TIFF may be larger than its picture, and are decoded whole."""
+    tags = getattr(photo, "tag_v2", {})
+    for width, height in (photo.size, tuple(tags.get(tag, 0) for tag in TIFF_TILE)):
+        if width * height > MAX_PIXELS:
+            raise UnreadableImage("too_many_pixels", f"{width} x {height} is over {MAX_PIXELS:,} pixels")
+        if max(width, height) > MAX_SIDE_PX:
+            raise UnreadableImage("too_many_pixels", f"{width} x {height} is over {MAX_SIDE_PX:,} pixels on a side")
 
 
 def _not_opened(content: bytes) -> UnreadableImage:
@@ -111,11 +158,13 @@ def _not_opened(content: bytes) -> UnreadableImage:
         if isinstance(recognised, str):  # Pillow's text for a format whose library this build lacks
             return UnreadableImage("decoder_missing", recognised)
         try:
-            open_file(io.BytesIO(content), "")
+            open_file(_LimitedFile(content), "")
         except (SyntaxError, IndexError, TypeError, struct.error) as error:
             # For a compression or pixel format that Pillow does not list, the cause is a KeyError.
             reason = "decoder_missing" if isinstance(error.__cause__, KeyError) else "truncated"
             return UnreadableImage(reason, f"{name}: {error}")
+    if HEIC.match(content):
+        return UnreadableImage("format_not_allowed", f"HEIC; allowed are {', '.join(FORMATS)}")
     return UnreadableImage("not_an_image", f"{len(content)} bytes that begin with {content[:8]!r}")
 
 
@@ -153,4 +202,4 @@ def _can_encode(mode: str, compression: str) -> bool:
 def _rgb(photo: Image.Image) -> Image.Image:
     if photo.mode.startswith("I;16"):  # Pillow cuts 16-bit grey off at 255, which makes a white picture of it
         photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
-    return photo.convert("RGB")
+    return photo if photo.mode == "RGB" else photo.convert("RGB")  # for RGB, Pillow would copy all pixels

@@ -1,29 +1,18 @@
 """An Airflow home for the tests, set before anything imports airflow, and a bucket on a real S3 server."""
 
-import atexit
-import os
-import shutil
-import tempfile
+from tests.fixtures import airflow_home  # noqa: F401
+
+# isort: split
 from dataclasses import replace
 
-HOME = tempfile.mkdtemp(prefix="fruits-airflow-")
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-os.environ.update(
-    {
-        "AIRFLOW_HOME": HOME,
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
-    }
-)
+import boto3
+import pytest
+from mypy_boto3_s3 import S3Client
 
-import boto3  # noqa: E402
-import pytest  # noqa: E402
-from mypy_boto3_s3 import S3Client  # noqa: E402
-
-from fruits_airflow.bucket import Bucket  # noqa: E402
-from fruits_airflow.settings import Settings  # noqa: E402
-from fruits_contract.features_pipeline import FeaturesRunParams  # noqa: E402
-from tests.fixtures import published_run  # noqa: E402
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.settings import Settings
+from fruits_contract.features_pipeline import FeaturesRunParams
+from tests.fixtures import published_run
 
 
 @pytest.fixture

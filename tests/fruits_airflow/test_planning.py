@@ -8,7 +8,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from mypy_boto3_s3 import S3Client
 
-from fruits_airflow.bucket import Bucket
+from fruits_airflow import planning
+from fruits_airflow.bucket import Bucket, ObjectInfo
 from fruits_airflow.planning import plan_run
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
@@ -135,6 +136,15 @@ def test_keys_that_obstore_refuses_are_in_the_batch(bucket: Bucket, deployment: 
     assert batch_names(bucket, "r1") == names
     with pytest.raises(AirflowSkipException, match="nothing new"):
         plan(bucket, deployment, "r2", "first")
+
+
+def test_of_the_keys_that_end_with_a_slash_only_empty_ones_are_folders() -> None:
+    # The embedded S3 server lists a size of 0 for all of them.
+    class Listing:
+        def objects(self, prefix: str) -> list[ObjectInfo]:
+            return [ObjectInfo(f"{prefix}Apple/", "e1", 0), ObjectInfo(f"{prefix}Apple/0.jpg/", "e2", 5)]
+
+    assert [photo["path"] for photo in planning.photos_of(Listing(), "first")] == ["raw/first/Apple/0.jpg/"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

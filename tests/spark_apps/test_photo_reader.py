@@ -68,6 +68,17 @@ def test_a_photo_that_was_deleted_is_missing(storage: Storage) -> None:
     assert refused.value.reason == "missing"
 
 
+def test_an_object_of_too_many_bytes_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_reader, "MAX_BYTES", 1000)
+    store = MemoryStore()
+    store.put("raw/d/at_limit.jpg", bytes(1000))
+    store.put("raw/d/over.jpg", bytes(1001))
+    assert len(read_photo(store, photo("raw/d/at_limit.jpg"))[0]) == 1000  # type: ignore[arg-type]
+    with pytest.raises(UnreadableImage, match="1,001 bytes; at most 1,000 are read") as refused:
+        read_photo(store, photo("raw/d/over.jpg"))  # type: ignore[arg-type]
+    assert refused.value.reason == "too_many_bytes"
+
+
 @given(st.lists(st.integers(0, 100), max_size=60), st.integers(1, 70), st.integers(1, 400))
 def test_results_come_in_the_order_of_the_items(items: list[int], photos: int, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:

@@ -1,0 +1,59 @@
+"""Writes docs/bad-input.md from the table that the tests use, the reason codes and the limits; called by docs/generate.py."""
+
+from collections.abc import Callable, Iterable
+
+from fruits import photo_reader, vision
+from fruits.errors import REASONS
+from tests.fixtures.odd_photos import FEATURES, GROUPS, NO_PHOTO, OddPhoto
+
+# tests/spark_apps/test_small_drops.py and tests/fruits_airflow/test_planning.py hold them to it.
+SMALL_DROPS = (
+    ("nothing but `_READY`", "skipped by `plan_batch`, without a cluster"),
+    ("nothing new", "the same"),
+    ("one photo, or copies of one, and no PCA yet", "`fit_pca` fails: a PCA needs at least 2 different photos"),
+    ("one photo, and a PCA", "published"),
+    ("two photos of one variety, and no PCA yet", "published, with one component"),
+    ("fewer photos than `components` + 1, and no PCA yet", "`fit_pca` fails, with the number that is possible"),
+    ("rejects alone, and no PCA yet", "`fit_pca` fails: there is not one photo with features"),
+    ("rejects alone, and a PCA", "a report, and a red finding (`max_reject_ratio`): not published"),
+)
+
+Table = Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
+
+
+def parts(table: Table) -> list[str]:
+    """Return the parts of the page; `table` formats a heading and rows."""
+    count = sum(len(photos) for photos in GROUPS.values())
+    return [
+        "Every object of a drop ends as a row of `tables/features` or as a row of `tables/rejects` with a reason code. "
+        "No object fails the run, holds it up, or is left out silently. Two kinds are no photos: the marker `_READY`, and the "
+        "empty objects `folder/` that S3's console creates. A run with too many rejects is not published "
+        "(`max_reject_ratio`).",
+        "## Reason codes",
+        table(("code", "meaning"), ((f"`{code}`", meaning) for code, meaning in REASONS.items())),
+        "## Limits",
+        "For each photo, in featurize ([0025](decisions/0025-limits-of-a-photo.md)):",
+        table(
+            ("limit", "value"),
+            [
+                ("formats", ", ".join(vision.FORMATS)),
+                ("bytes", f"{photo_reader.MAX_BYTES:,}"),
+                ("pixels", f"{vision.MAX_PIXELS:,}, and {vision.MAX_SIDE_PX:,} on a side"),
+                ("CPU time of decoding", f"{vision.MAX_CPU_S:g} s"),
+                (f"photos of more than {vision.LARGE_PIXELS:,} pixels in memory, decoded at the same time on one node", "1"),
+            ],
+        ),
+        "## Small drops",
+        table(("drop", "becomes"), SMALL_DROPS),
+        "## What becomes of odd files",
+        f"{count} objects, which `tests/spark_apps/test_odd_photos.py` decodes, and `test_odd_drop.py` puts into one drop, plans "
+        "and featurizes. An asterisk marks those that are not in the drop, because the embedded S3 server refuses or rewrites "
+        "the key, or because they take too long. `make run` uploads only files with the suffix of a photo that lie in the "
+        "folder of a variety; the table also holds for drops that others uploaded.",
+        *(part for group, photos in GROUPS.items() for part in (f"### {group}", table(("what", "becomes"), map(_row, photos)))),
+    ]
+
+
+def _row(photo: OddPhoto) -> tuple[str, str]:
+    outcome = {FEATURES: "features", NO_PHOTO: "not a photo, left out"}.get(photo.outcome, f"reject `{photo.outcome}`")
+    return photo.what if photo.stored else f"{photo.what} *", outcome
