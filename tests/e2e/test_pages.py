@@ -116,7 +116,7 @@ def test_a_task_links_to_the_spark_history_of_its_cluster(page: Page, stack: Sta
     expect(application).to_be_visible()
     keep_screenshot(page, "spark_history")
     application.get_by_role("link").first.click()
-    expect(page.get_by_text(re.compile("Completed Jobs"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Completed Jobs \("))).to_be_visible()
     keep_screenshot(page, "spark_jobs")
     ids = {item["name"]: item["id"] for item in httpx.get(f"{history}/api/v1/applications").json()}
     environment = httpx.get(f"{history}/api/v1/applications/{ids[name]}/environment")
