@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import shutil
 import sys
 import time
 from datetime import date, timedelta
@@ -11,28 +10,26 @@ from functools import partial
 
 import boto3
 
-from benchmarks import command_line, commands
+from benchmarks import command_line
 from benchmarks.commands import CannotMeasure
-from benchmarks.embedded_services import BUCKET, SPARK_HOME, s3_only
+from benchmarks.embedded_services import BUCKET, s3_only
 from benchmarks.publish import EXTRACTOR, rows_of
 from benchmarks.results import Results
-from benchmarks.rounds import Samples, alternate
+from benchmarks.rounds import Rounds, Samples, alternate
+from fruits.feature_files import FeatureFile, read_features
 from fruits.storage import Storage
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.emr.steps import step
 from fruits_airflow.planning import plan_run
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
-from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, FeaturesRunParams
-from fruits_contract.manifest import Manifest
-from release import contents
 
 SIZES = "100,1000"
 PHOTOS = 50  # of a drop
 FIRST_DAY = date(2024, 1, 1)
 NEW_DROP = "new"
-PLAN, FIT = "plan_batch (s)", "fit_pca (s)"
+RELEASE = "bench"
+PLAN, READ = "planning (s)", "reading (s)"
 
 
 def publish_drops(storage: Storage, table: PublishedTable, numbers: range) -> None:
@@ -48,41 +45,30 @@ def publish_drops(storage: Storage, table: PublishedTable, numbers: range) -> No
 
 
 def measure(arguments: argparse.Namespace) -> Results:
-    """Plan and fit on more and more drops."""
+    """Plan a fit, and read what it has listed, on more and more drops."""
     sizes: list[int] = arguments.sizes
     if len(sizes) < 2:
         raise CannotMeasure("growth needs two sizes, e.g. OPTIONS='--sizes 10,100'")
-    samples: dict[str, dict[str, list[float]]] = {}
-    rounds = None
-    try:
-        with s3_only():
-            storage = Storage(BUCKET)
-            bucket = Bucket(BUCKET, session=boto3.Session(), client=boto3.client("s3"))
-            release = contents.collect(EXTRACTOR)
-            for key, content in release.files.items():
-                storage.write(key, content)
-            card = {"release": release.release, "extractor": EXTRACTOR, "tensorflow": False}
-            storage.write(layout.release_card(release.release), json.dumps(card))
-            for number in range(PHOTOS):
-                storage.write(layout.raw_image(NEW_DROP, "Variety", f"{number}.jpg"), str(number))
-            published = 0
-            for drops in sizes:
-                publish_drops(storage, PublishedTable(bucket, layout.FEATURES_TABLE), range(published, drops))
-                published = drops
-                rounds = alternate(
-                    {_name(drops): partial(_plan_and_fit, bucket, release.release, drops)}, repetitions=arguments.repetitions
-                )
-                samples |= rounds.samples
-    finally:
-        shutil.rmtree(SPARK_HOME / "work", ignore_errors=True)  # local-cluster's workers leave their files there
-    assert rounds is not None, "there are sizes"
-    rounds.samples = samples
+    rounds = Rounds()
+    with s3_only():
+        storage = Storage(BUCKET)
+        bucket = Bucket(BUCKET, session=boto3.Session(), client=boto3.client("s3"))
+        card = {"release": RELEASE, "extractor": EXTRACTOR, "tensorflow": False}
+        storage.write(layout.release_card(RELEASE), json.dumps(card))
+        for number in range(PHOTOS):
+            storage.write(layout.raw_image(NEW_DROP, "Variety", f"{number}.jpg"), str(number))
+        published = 0
+        for drops in sizes:
+            publish_drops(storage, PublishedTable(bucket, layout.FEATURES_TABLE), range(published, drops))
+            published = drops
+            contender = {_name(drops): partial(_plan_and_read, bucket, drops)}
+            rounds.samples |= alternate(contender, repetitions=arguments.repetitions).samples
     small, large = _name(sizes[0]), _name(sizes[-1])
-    growth = {quantity: rounds.median(large, quantity) / rounds.median(small, quantity) for quantity in (PLAN, FIT)}
+    growth = {quantity: rounds.median(large, quantity) / rounds.median(small, quantity) for quantity in (PLAN, READ)}
     files = sizes[-1] / sizes[0]
     return Results(
         rounds,
-        ratios={"plan_growth": growth[PLAN] / files, "fit_growth": growth[FIT] / files},
+        ratios={"plan_growth": growth[PLAN] / files, "read_growth": growth[READ] / files},
         settings={"drops": sizes, "photos of a drop": PHOTOS},
         checks={"growth of each": growth},
     )
@@ -92,20 +78,19 @@ def _name(drops: int) -> str:
     return f"{drops:,} drops"
 
 
-def _plan_and_fit(bucket: Bucket, release: str, drops: int) -> Samples:
-    settings = Settings(bucket=BUCKET, region="eu-north-1", release=release)
+def _plan_and_read(bucket: Bucket, drops: int) -> Samples:
+    settings = Settings(bucket=BUCKET, region="eu-north-1", release=RELEASE)
     logging.disable(logging.INFO)
     began = time.monotonic()
     params = plan_run(bucket, settings, dag_run_id=f"fit-{drops}", drop=NEW_DROP, requested={"mode": "fit"}).params
     planned_s = time.monotonic() - began
-    assert isinstance(params, FeaturesRunParams), "a run of fruits_features"
-    featurized = Manifest(FEATURIZE.name, params.run, "2026-11-22T03:00:00+00:00", 1.0)
-    bucket.write(layout.manifest(params.run, FEATURIZE.name), featurized.to_json().encode())
-    commands.run(step(FIT_PCA, params)["HadoopJarStep"]["Args"])
-    fitted = Manifest.from_json(bucket.read(layout.manifest(params.run, FIT_PCA.name)))
-    if fitted.rows_in != drops * PHOTOS:
-        raise CannotMeasure(f"the fit read {fitted.rows_in} photos instead of {drops * PHOTOS}")
-    return {PLAN: planned_s, FIT: fitted.seconds}
+    files = [FeatureFile(key) for key in json.loads(bucket.read(layout.retained(params.run)))]
+    began = time.monotonic()
+    photos = sum(len(rows) for file in files for rows in read_features(file, bucket=BUCKET, extractor=EXTRACTOR))
+    read_s = time.monotonic() - began
+    if photos != drops * PHOTOS:
+        raise CannotMeasure(f"the files that the fit has listed hold {photos} photos instead of {drops * PHOTOS}")
+    return {PLAN: planned_s, READ: read_s}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "POLL_S", 0.05)
+    monkeypatch.setattr(lease, "WAIT_LIMIT_S", 20)
 
 
 def die_holding(bucket: Bucket, holder: str) -> lease.Lease:
