@@ -10,7 +10,7 @@ from local.stack.supervision import Supervisor
 from local.waiting import wait_until
 from tests.e2e.embedded_stack import DAG, Ended, Stack
 from tests.faults.fault_proxy import FaultProxy
-from tests.faults.outcome import Outcome, Published, steps
+from tests.faults.outcome import Outcome, Published, command_line, steps
 
 TASK_LIMIT_S = 300
 OVER = ("success", "failed", "skipped", "upstream_failed")
@@ -51,7 +51,7 @@ class FaultyStack:
     def wait_for_step(self, dag_run_id: str, task: str) -> None:
         """Wait until the step of a stage runs in Spark."""
         self.wait_for(dag_run_id, task, "deferred")
-        assert wait_until(lambda: any(f"{task}.py" in " ".join(each.cmdline()) for each in steps(self.stack)), timeout_s=60)
+        assert wait_until(lambda: any(f"{task}.py" in command_line(each) for each in steps(self.stack)), timeout_s=60)
 
     def cluster_of(self, dag_run_id: str) -> str:
         name = f"fruits {layout.run_name(dag_run_id)}"

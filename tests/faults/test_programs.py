@@ -1,5 +1,6 @@
-"""Programs that are killed during a run, one by one and all at once."""
+"""Programs that are killed during a run, one by one."""
 
+import contextlib
 import signal
 from collections.abc import Callable
 
@@ -21,13 +22,14 @@ def test_python_worker_killed(faulty: FaultyStack, drop: str, record: Record) ->
         found: list[psutil.Process] = []
 
         def has_workers() -> bool:
-            found[:] = [
-                worker
-                for step in steps(faulty.stack)
-                for daemon in step.children(recursive=True)
-                if "pyspark.daemon" in command_line(daemon)
-                for worker in daemon.children()
-            ]
+            with contextlib.suppress(psutil.Error):  # one of them has just ended
+                found[:] = [
+                    worker
+                    for step in steps(faulty.stack)
+                    for daemon in step.children(recursive=True)
+                    if "pyspark.daemon" in command_line(daemon)
+                    for worker in daemon.children()
+                ]
             return bool(found)
 
         assert wait_until(has_workers, timeout_s=60, every_s=0.05)
