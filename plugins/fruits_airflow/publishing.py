@@ -6,7 +6,7 @@ import logging
 from airflow.sdk.exceptions import AirflowFailException
 
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.commits import is_rolled_back
+from fruits_airflow.commits import has_run, is_rolled_back
 from fruits_airflow.current import make_current, read_current
 from fruits_airflow.lease import Lease, lease_tables
 from fruits_airflow.tables import MissingFiles, PublishedTable
@@ -51,9 +51,10 @@ def _publish(bucket: Bucket, params: FeaturesRunParams, lease: Lease) -> None:
     projected = PublishedTable(bucket, layout.PROJECTED_TABLE)
     rejects = PublishedTable(bucket, layout.REJECTS_TABLE)
     features = PublishedTable(bucket, layout.FEATURES_TABLE)
-    if any(is_rolled_back(table.open(), params.run) for table in (projected, rejects, features)):
+    opened = {table.key: table.open() for table in (projected, rejects, features)}
+    if any(is_rolled_back(table, params.run) for table in opened.values()):
         raise AirflowFailException(f"run {params.run} was rolled back; run the drop again")
-    if features.has(params.run):
+    if has_run(opened[features.key], params.run):
         # Other runs may have been published since: their PCA stays current, and their rows stay.
         log.info("Run %s is published already", params.run)
         return
