@@ -43,7 +43,7 @@ def test_the_configuration_of_yarn_goes_with_it(tmp_path: Path) -> None:
     write_configs(stack)
     assert spark_defaults(stack)["spark.master"] == "yarn"
     write_configs(make_stack(tmp_path / "s", "local"))
-    assert "spark.master" not in spark_defaults(stack)
+    assert spark_defaults(stack)["spark.master"] == "local[*,4]"
     assert {path.name for path in stack.spark_conf.iterdir()} == set(spark.CONFIG_FILES)
 
 
