@@ -12,7 +12,7 @@ from fruits_contract import columns
 PUBLISHED, ROLLED_BACK = 1, 2
 # In a commit's metadata: the run whose rows it added, and the version that a rollback returned to.
 RUN, RESTORED = "run", "restored"
-MAINTENANCE = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END"})  # operations that leave every row as it was
+HARMLESS = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END", "ADD COLUMN"})  # operations that leave every row as it was
 
 
 def open_table(bucket: Bucket, key: str) -> DeltaTable | None:
@@ -40,6 +40,8 @@ def is_published(run: str, *, bucket: Bucket) -> bool:
 def effective_commits(table: DeltaTable | None, limit: int | None = None) -> Iterator[dict[str, Any]]:
     """Yield the commits that made the table what it is, the newest first: those that were undone by a restore are left out.
 
+    A restore by hand to a date ends the iteration: its commit does not name the version.
+
     Parameters
     ----------
     limit
@@ -49,6 +51,8 @@ def effective_commits(table: DeltaTable | None, limit: int | None = None) -> Ite
     for commit in table.history(limit) if table else []:
         if restored is not None and commit["version"] > restored:
             continue
+        if commit["operation"] == "RESTORE" and "version" not in commit["operationParameters"]:
+            return
         if commit["operation"] == "RESTORE":
             restored = int(commit["operationParameters"]["version"])
         elif RESTORED in commit:

@@ -1,7 +1,7 @@
 """The lease on the published tables: whoever changes them holds it, so that publish, rollback and maintenance take turns.
 
-An object in the bucket, written under If-Match. Nobody's clock counts: a holder renews the lease while it lives, and a lease that
-one waiting process has seen unchanged for `EXPIRES_S` by its own clock is taken over.
+An object in the bucket, written under If-Match. Clocks of different machines are not compared: a holder renews the lease while it
+lives, and a lease that one waiting process has seen unchanged for `EXPIRES_S` by its own clock is taken over.
 """
 
 import json
@@ -72,7 +72,7 @@ def lease_tables(bucket: Bucket, *, holder: str) -> Iterator[Lease]:
     Raises
     ------
     TablesAreBusy
-        It was not to be had.
+        The lease was not free in `WAIT_LIMIT_S`.
     """
     lease = Lease(bucket, holder, _take(bucket, holder))
     is_done = threading.Event()
@@ -110,7 +110,9 @@ def _take(bucket: Bucket, holder: str) -> str:
                 log.info("The lease of %s on the tables is taken over", current)
             return taken
         if time.monotonic() - began > WAIT_LIMIT_S:
-            raise TablesAreBusy(f"{current} has held the lease on the tables for {WAIT_LIMIT_S} s; try again later")
+            raise TablesAreBusy(
+                f"the lease on the tables was not free within {WAIT_LIMIT_S} s, last held by {current}; try again"
+            )
         time.sleep(POLL_S)
 
 

@@ -1,13 +1,16 @@
 """Keeps the published tables tidy: compacts small files, and deletes those that no version of the last days needs."""
 
 import logging
+import time
+import uuid
 from dataclasses import dataclass
+from itertools import pairwise
 
 from deltalake import DeltaTable, WriterProperties
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import open_table
-from fruits_airflow.lease import lease_tables
+from fruits_airflow.lease import POLL_S, Lease, lease_tables
 from fruits_airflow.rewriting import ROWS
 from fruits_airflow.table_files import files_of
 from fruits_contract import columns
@@ -15,12 +18,11 @@ from fruits_contract import columns
 log = logging.getLogger(__name__)
 
 COMPACTED_BYTES = 128 * 2**20  # the largest file that a compaction writes: as much as a task of featurize
-SMALL_BYTES = COMPACTED_BYTES // 2
-RUNS_AT_ONCE = 100  # compacted in one commit: the others wait for the next hour
+# Read and written in one commit, while no run can be published: minutes at most. The others wait for the next hour.
+AT_ONCE_BYTES = 2 * 2**30
 # How long a file stays that was replaced, taken out or never published. Longer than a run may take (three days, dagrun_timeout),
-# because a fit reads the files that it has listed. Shorter than Delta's default of seven days, because what was computed from a
-# photo must not outlive the photo, of which nothing may be left after 15 days: a bucket with versions (infra/storage.yaml) keeps
-# each deleted object for another seven.
+# because a fit reads the files that it has listed. Shorter than Delta's default of seven days, because a bucket with versions
+# (infra/storage.yaml) keeps each deleted object for another seven: together less than the 15 days that a raw photo may be kept.
 KEPT_HOURS = 5 * 24
 
 
@@ -44,26 +46,37 @@ def maintain_tables(bucket: Bucket) -> list[Maintained]:
     TablesAreBusy
         A publication took too long.
     """
-    done = []
-    for key in columns.TABLES:
-        with lease_tables(bucket, holder="maintenance"):
-            table = open_table(bucket, key)
-            if table is None:
-                continue
-            done.append(Maintained(key, compact(table, key), vacuum(table)))
-            log.info("%s: %s small files compacted, %s files deleted", key, done[-1].compacted, done[-1].deleted)
-    return done
+    holder = f"maintenance {uuid.uuid4().hex[:8]}"  # not the same for a retry: the task before it may still run
+    deleted: dict[str, int] = {}
+    compacted: dict[str, int] = {}
+    # Deleting comes first: it must not depend on a compaction, which takes longer and may fail.
+    for work, counts in ((vacuum, deleted), (compact, compacted)):
+        for key in columns.TABLES:
+            with lease_tables(bucket, holder=holder) as lease:
+                table = open_table(bucket, key)
+                if table is not None:
+                    counts[key] = work(table, key, lease)
+            time.sleep(2 * POLL_S)  # others who wait for the lease see that it is free
+    log.info("small files compacted: %s; files deleted: %s", compacted, deleted)
+    return [Maintained(key, compacted[key], deleted[key]) for key in deleted]
 
 
-def compact(table: DeltaTable, key: str) -> int:
+def compact(table: DeltaTable, key: str, lease: Lease) -> int:
     """Merge small files of the same drop and run, in one commit, and return how many were merged."""
     sizes: dict[str, list[int]] = {}
     for file in files_of(table, key):
         sizes.setdefault(file.key.rpartition("/")[0], []).append(file.size_bytes)
-    folders = [folder for folder, of_files in sizes.items() if sum(size < SMALL_BYTES for size in of_files) > 1]
-    runs = sorted({folder.rpartition("run=")[2] for folder in folders})[:RUNS_AT_ONCE]
+    runs: list[str] = []
+    total = 0
+    for folder, of_files in sorted(sizes.items()):
+        # delta-rs merges neighbours only.
+        is_mergeable = any(one + other <= COMPACTED_BYTES for one, other in pairwise(of_files))
+        if is_mergeable and total + sum(of_files) <= AT_ONCE_BYTES:
+            total += sum(of_files)
+            runs.append(folder.rpartition("run=")[2])
     if not runs:
         return 0
+    lease.check()
     done = table.optimize.compact(
         partition_filters=[("run", "in", runs)],
         target_size=COMPACTED_BYTES,
@@ -74,9 +87,10 @@ def compact(table: DeltaTable, key: str) -> int:
     return int(done["numFilesRemoved"])
 
 
-def vacuum(table: DeltaTable) -> int:
+def vacuum(table: DeltaTable, key: str, lease: Lease) -> int:
     """Delete files that are in no version of the last `KEPT_HOURS`, also those that were never published; return their number."""
     # Each vacuum that deletes is two commits, and the log is read by planning.
     if not table.vacuum(KEPT_HOURS, dry_run=True, enforce_retention_duration=False, full=True):
         return 0
+    lease.check()
     return len(table.vacuum(KEPT_HOURS, dry_run=False, enforce_retention_duration=False, full=True))

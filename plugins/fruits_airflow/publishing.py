@@ -14,6 +14,7 @@ from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURIZE, TRANSFORM_PCA, VALIDATE, FeaturesRunParams
 from fruits_contract.manifest import Manifest, WrittenFile
 from fruits_contract.pipeline import RunParams, Stage
+from fruits_contract.plan_summary import PlanSummary
 
 log = logging.getLogger(__name__)
 
@@ -63,16 +64,19 @@ def _publish(bucket: Bucket, params: FeaturesRunParams, lease: Lease) -> None:
     featurized = _manifest(bucket, params, FEATURIZE).files
     new_features = _below(layout.FEATURES_TABLE, featurized)
     new_rejects = _below(layout.REJECTS_TABLE, featurized)
+    new_projections = _manifest(bucket, params, TRANSFORM_PCA).files
+    # All of them before the first commit, which would not be taken back.
+    for table, files in ((projected, new_projections), (rejects, new_rejects), (features, new_features)):
+        table.check_existing(files)
 
     def commit(
         table: PublishedTable, files: tuple[WrittenFile, ...], *, gone: tuple[WrittenFile, ...], even_empty: bool = False
     ) -> None:
-        lease.check()
-        is_new = table.publish(files, run=params.run, gone=gone, even_empty=even_empty)
+        is_new = table.publish(files, run=params.run, gone=gone, even_empty=even_empty, before_commit=lease.check)
         log.info("%s: %s", table.key, f"{sum(file.rows for file in files)} rows committed" if is_new else "nothing to commit")
 
     # A photo that has become unreadable leaves features and projections, and a repaired one the rejects.
-    commit(projected, _manifest(bucket, params, TRANSFORM_PCA).files, gone=new_rejects)
+    commit(projected, new_projections, gone=new_rejects)
     commit(rejects, new_rejects, gone=new_features)
     if params.mode == "fit":
         lease.check()
@@ -100,6 +104,11 @@ def _check_plan_is_valid(bucket: Bucket, params: FeaturesRunParams, features: Pu
     # Files rather than runs: a photo that has become unreadable takes its row out of an earlier run's file.
     if not features.is_unchanged_since(json.loads(bucket.read(layout.retained(params.run)))):
         raise AirflowFailException("the published features have changed since this fit was planned; run the drop again")
+    # A fit without new photos leaves the files as they are.
+    planned_after = PlanSummary.from_json(bucket.read(layout.plan_summary(params.run))).previous_run
+    newest = PublishedTable(bucket, layout.PROJECTED_TABLE).newest_run()
+    if newest not in ("", planned_after, params.run):
+        raise AirflowFailException(f"run {newest} was published since this fit was planned; run the drop again")
 
 
 def _manifest(bucket: Bucket, params: FeaturesRunParams, stage: Stage) -> Manifest:

@@ -45,18 +45,23 @@ def paths_in(bucket: Bucket, files: Iterable[WrittenFile]) -> Paths:
     return Paths.of(chunks)
 
 
-def has_any(content: pq.ParquetFile, paths: Paths) -> bool:
-    """Return whether a row of the file has one of the paths; row groups are skipped by their statistics where they have some."""
+def rows_with(content: pq.ParquetFile, paths: Paths) -> pa.BooleanArray:
+    """Return for each row of the file whether it has one of the paths; of the rows only their paths are read.
+
+    One lookup for the whole file: each builds a hash table of all `paths`.
+    """
+    if not _may_have(content, paths):
+        return pa.repeat(False, content.metadata.num_rows)
+    of_rows = [batch["path"].cast(pa.string()) for batch in _batches(content, ["path"])]
+    return pc.is_in(pa.concat_arrays(of_rows), value_set=paths.values)
+
+
+def _may_have(content: pq.ParquetFile, paths: Paths) -> bool:
+    """Return whether a path lies between the smallest and the largest one of a row group, as far as the file says them."""
     metadata = content.metadata
     leaf = next(number for number in range(metadata.num_columns) if metadata.schema.column(number).path == "path")
-    for number in range(metadata.num_row_groups):
-        statistics = metadata.row_group(number).column(leaf).statistics
-        if statistics is not None and statistics.has_min_max and not paths.has_between(statistics.min, statistics.max):
-            continue
-        for batch in content.iter_batches(row_groups=[number], columns=["path"], use_threads=False):
-            if pc.any(pc.is_in(batch["path"].cast(pa.string()), value_set=paths.values)).as_py():
-                return True
-    return False
+    found = (metadata.row_group(number).column(leaf).statistics for number in range(metadata.num_row_groups))
+    return any(each is None or not each.has_min_max or paths.has_between(each.min, each.max) for each in found)
 
 
 @dataclass(frozen=True)
@@ -82,29 +87,30 @@ def rewrite_without(bucket: Bucket, file: WrittenFile, paths: Paths, *, schema: 
     """
     with bucket.open(file.key) as source:
         content = pq.ParquetFile(source, buffer_size=BUFFER_BYTES)
-        if not has_any(content, paths):
+        unwanted = rows_with(content, paths)
+        if not pc.any(unwanted).as_py():
             return None
-        # A file without a name: whatever becomes of this process, nothing of it stays on the disk.
+        if pc.all(unwanted).as_py():
+            return Rewritten(file, None)
+        # A file without a name: the kernel frees it when this process ends, however it ends.
         with tempfile.TemporaryFile() as copy:
-            rows = _copy(content, copy, paths, schema=schema)
-            if not rows:
-                return Rewritten(file, None)
+            rows = _copy(content, copy, pc.invert(unwanted), schema=schema)
             new = WrittenFile(layout.beside(file.key, f"rewritten-{uuid.uuid4()}.parquet"), copy.tell(), rows)
             copy.seek(0)
             bucket.upload(new.key, copy)
     return Rewritten(file, new)
 
 
-def _copy(content: pq.ParquetFile, copy: object, paths: Paths, *, schema: pa.Schema) -> int:
-    """Copy the other rows as the stages write them (`fruits.storage.write_row_groups`), and return their number."""
+def _copy(content: pq.ParquetFile, copy: object, is_kept: pa.BooleanArray, *, schema: pa.Schema) -> int:
+    """Copy some rows as the stages write them (`fruits.storage.write_row_groups`), and return their number."""
     known = {field.name: field for field in schema}
     kinds = pa.schema([known.get(field.name, field) for field in content.schema_arrow])
     text = [field.name for field in kinds if pa.types.is_string(field.type)]
-    rows = 0
+    rows = seen = 0
     with pq.ParquetWriter(copy, kinds, compression="lz4", use_dictionary=text, write_statistics=["path"]) as out:
         for batch in _batches(content):
-            plain = batch.cast(kinds)
-            kept = plain.filter(pc.invert(pc.is_in(plain["path"], value_set=paths.values)))
+            kept = batch.cast(kinds).filter(is_kept.slice(seen, len(batch)))
+            seen += len(batch)
             if len(kept):
                 out.write_batch(kept)
                 rows += len(kept)

@@ -1,6 +1,6 @@
 """The published tables: Delta Lake in the bucket, to which a run's Parquet files are committed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction, create_table_with_add_actions
 
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.commits import MAINTENANCE, PUBLISHED, RUN, effective_commits, has_run, open_table
+from fruits_airflow.commits import HARMLESS, PUBLISHED, RUN, effective_commits, has_run, open_table
 from fruits_airflow.rewriting import Paths, Rewritten, paths_in, rewrite_without
 from fruits_airflow.table_files import add_action, files_of, missing_from, partitions_of, remove_action, schema_of
 from fruits_contract import columns, layout
@@ -65,7 +65,7 @@ class PublishedTable:
             table.load_as_version(commit["version"])
             if [file.key for file in files_of(table, self.key)] == sorted(files):
                 return True
-            if commit["operation"] not in MAINTENANCE:
+            if commit["operation"] not in HARMLESS:
                 return False
         return False
 
@@ -78,7 +78,13 @@ class PublishedTable:
         return next((str(commit[RUN]) for commit in effective_commits(self.open(), COMMITS_READ) if RUN in commit), "")
 
     def publish(
-        self, files: Sequence[WrittenFile], *, run: str, gone: Sequence[WrittenFile] = (), even_empty: bool = False
+        self,
+        files: Sequence[WrittenFile],
+        *,
+        run: str,
+        gone: Sequence[WrittenFile] = (),
+        even_empty: bool = False,
+        before_commit: Callable[[], None] = lambda: None,
     ) -> bool:
         """Commit the files of a run, once, with the run's name as Delta application transaction.
 
@@ -90,6 +96,8 @@ class PublishedTable:
         ----------
         even_empty
             Commit to an existing table also when there is nothing to add or to take out, so that the table has the run.
+        before_commit
+            Called when all files are written; what it raises keeps the commit from being made.
 
         Returns
         -------
@@ -107,15 +115,24 @@ class PublishedTable:
             wait=tenacity.wait_random(0, 0.5),
             reraise=True,
         )
-        return retrying(self._publish_once, files, run=run, gone=gone, even_empty=even_empty)
+        return retrying(self._publish_once, files, run=run, gone=gone, even_empty=even_empty, before_commit=before_commit)
 
-    def _publish_once(self, files: Sequence[WrittenFile], *, run: str, gone: Sequence[WrittenFile], even_empty: bool) -> bool:
+    def _publish_once(
+        self,
+        files: Sequence[WrittenFile],
+        *,
+        run: str,
+        gone: Sequence[WrittenFile],
+        even_empty: bool,
+        before_commit: Callable[[], None],
+    ) -> bool:
         table = self.open()
         if table is not None and table.transaction_version(run) is not None:
             return False
-        self._check_existing(files)
+        self.check_existing(files)
         if table is None:
             if files:
+                before_commit()
                 self._create(files, run=run)
             return bool(files)
         self._add_missing_columns(table)
@@ -127,7 +144,10 @@ class PublishedTable:
         if not actions and not even_empty:
             return False
         drops = {_drop_of(file) for file in [*files, *gone]}
-        table.create_write_transaction(
+        # Opened anew: the keys that `table` was opened with may have expired while files were rewritten.
+        planned_on = DeltaTable(table.table_uri, version=table.version(), storage_options=self.bucket.table_options())
+        before_commit()
+        planned_on.create_write_transaction(
             actions,
             "append",
             schema_of(self.key),
@@ -147,7 +167,7 @@ class PublishedTable:
             commit_properties=_commit_properties(run, set(), 0),
         )
 
-    def _check_existing(self, files: Sequence[WrittenFile]) -> None:
+    def check_existing(self, files: Sequence[WrittenFile]) -> None:
         """Raise `MissingFiles` when one is missing: Delta would commit it all the same."""
         if missing := missing_from(self.bucket, [file.key for file in files]):
             raise MissingFiles(f"{len(missing)} files of the run are not in the bucket, e.g. {self.bucket.uri(missing[0])}")

@@ -1,6 +1,8 @@
 """A run is published completely and once, also after a failure halfway."""
 
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from mypy_boto3_s3 import S3Client
 from fruits_airflow import publishing
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import read_current
+from fruits_airflow.lease import Lease, LeaseLost
 from fruits_airflow.publishing import publish_run
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
@@ -180,14 +183,66 @@ def test_a_fit_without_new_photos_is_published_once(bucket: Bucket, deployment: 
     assert read_current(bucket).pca_of(EXTRACTOR) == "r3"
 
 
-def test_files_that_a_vacuum_has_deleted_are_not_published(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
+@pytest.mark.parametrize(
+    "folder", [layout.projected_part("r1", "first", "r1"), layout.features_part("first", "r1")], ids=["projected", "features"]
+)
+def test_a_run_whose_files_a_vacuum_has_deleted_is_not_published_in_part(
+    bucket: Bucket, deployment: Settings, s3: S3Client, folder: str
+) -> None:
     add_photos(s3, bucket, "first", ["Apple/0.jpg"])
     params = plan(bucket, deployment, "r1", "first")
     run_stages(bucket, params)
-    s3.delete_object(Bucket=bucket.name, Key=f"{layout.projected_part('r1', 'first', 'r1')}part-0.parquet")
+    s3.delete_object(Bucket=bucket.name, Key=f"{folder}part-0.parquet")
     with pytest.raises(AirflowFailException, match="a vacuum has deleted what was not published in time; run the drop again"):
         publish_run(bucket, params)
     assert published(bucket) == NOTHING
+    assert read_current(bucket).pca_of(EXTRACTOR) is None
+
+
+def test_a_publication_that_loses_the_lease_while_it_writes_commits_nothing(
+    bucket: Bucket, deployment: Settings, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_photos(s3, bucket, "first", ["Apple/0.jpg"])
+    params = plan(bucket, deployment, "r1", "first")
+    run_stages(bucket, params)
+
+    def lose(lease: Lease) -> None:
+        raise LeaseLost("taken over")
+
+    with monkeypatch.context() as patch, pytest.raises(LeaseLost):
+        patch.setattr(Lease, "check", lose)
+        publish_run(bucket, params)
+    assert published(bucket) == NOTHING
+
+
+def test_a_fit_that_failed_halfway_does_not_take_over_from_a_later_one_without_new_photos(
+    bucket: Bucket, deployment: Settings, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_photos(s3, bucket, "first", ["Apple/0.jpg"])
+    run_drop(bucket, deployment, "r1", "first")
+    params = plan(bucket, deployment, "r2", "first", mode="fit")
+    run_stages(bucket, params)
+    with monkeypatch.context() as patch, pytest.raises(Fault):
+        fail_before(patch, layout.CURRENT_MODELS)
+        publish_run(bucket, params)
+    run_drop(bucket, deployment, "r3", "first", mode="fit")
+    with pytest.raises(AirflowFailException, match="run r3 was published since this fit was planned"):
+        publish_run(bucket, params)
+    assert read_current(bucket).pca_of(EXTRACTOR) == "r3"
+
+
+def test_a_table_restored_by_hand_to_a_date_does_not_stop_planning(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
+    for drop in ("first", "second", "third"):
+        add_photos(s3, bucket, drop, ["Apple/0.jpg"])
+    run_drop(bucket, deployment, "r1", "first")
+    before = datetime.now(UTC)
+    time.sleep(1.1)  # the date of a version is its object's, in seconds
+    run_drop(bucket, deployment, "r2", "second")
+    table = PublishedTable(bucket, layout.PROJECTED_TABLE).open()
+    assert table is not None
+    table.restore(before)
+    run_drop(bucket, deployment, "r3", "third")
+    assert PublishedTable(bucket, layout.PROJECTED_TABLE).newest_run() == "r3"
 
 
 def test_a_fit_that_failed_halfway_does_not_take_over_from_a_later_one(

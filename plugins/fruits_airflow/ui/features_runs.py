@@ -84,7 +84,8 @@ def _headline(bucket: Bucket, run: str) -> dict[str, Any]:
 
 def _committed(tables: Sequence[DeltaTable | None], run: str) -> str:
     """Return 'published' or 'rolled back', by the tables; '' for a run that was never committed."""
-    if any(has_run(table, run) for table in tables):
+    features, *_ = tables
+    if has_run(features, run):  # the last table of a publication
         return "published"
     return "rolled back" if any(is_rolled_back(table, run) for table in tables) else ""
 
