@@ -20,13 +20,13 @@ def turn_of_large_photo() -> Iterator[None]:
     Raises
     ------
     TurnUnavailable
-        When the lock file cannot be opened, which is the machine's fault and not the photo's.
+        When the lock cannot be taken, which is the machine's fault and not the photo's.
     """
-    path = Path(tempfile.gettempdir()) / f"fruits-large-photo-{os.getuid()}.lock"
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise TurnUnavailable(f"the lock of large photos cannot be opened: {error}; TMPDIR must be writable") from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as until_the_end:
+        try:
+            path = Path(tempfile.gettempdir()) / f"fruits-large-photo-{os.getuid()}.lock"
+            file = until_the_end.enter_context(path.open("a"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise TurnUnavailable(f"the lock of large photos cannot be taken: {error}; TMPDIR must be writable") from error
         yield

@@ -107,7 +107,7 @@ def _read(content: bytes, *, size_px: int) -> tuple[Image.Image, int, int]:
             width, height = photo.size
             _check_pixels(photo)
             photo.draft(None, (SCALED_DCT_MARGIN * size_px, SCALED_DCT_MARGIN * size_px))
-            in_memory = photo.width * photo.height
+            in_memory = max(photo.width * photo.height, _tile_pixels(photo))
             if photo.info.get("progressive"):  # a JPEG that is kept whole, whatever the draft's size
                 in_memory = width * height
                 photo.decodermaxblock = PROGRESSIVE_BLOCK_BYTES
@@ -135,12 +135,23 @@ def _read(content: bytes, *, size_px: int) -> tuple[Image.Image, int, int]:
 
 def _check_pixels(photo: Image.Image) -> None:
     """Refuse a photo of too many pixels; the tiles of a TIFF may be larger than its picture, and are decoded whole."""
-    tags = getattr(photo, "tag_v2", {})
-    for width, height in (photo.size, tuple(tags.get(tag, 0) for tag in TIFF_TILE)):
+    for width, height in (photo.size, _tile(photo)):
         if width * height > MAX_PIXELS:
             raise UnreadableImage("too_many_pixels", f"{width} x {height} is over {MAX_PIXELS:,} pixels")
         if max(width, height) > MAX_SIDE_PX:
             raise UnreadableImage("too_many_pixels", f"{width} x {height} is over {MAX_SIDE_PX:,} pixels on a side")
+
+
+def _tile(photo: Image.Image) -> tuple[int, int]:
+    """Return width and height of the tiles of a TIFF; zeros for other photos."""
+    tags = getattr(photo, "tag_v2", {})
+    width, height = (tags.get(tag, 0) for tag in TIFF_TILE)
+    return width, height
+
+
+def _tile_pixels(photo: Image.Image) -> int:
+    width, height = _tile(photo)
+    return width * height
 
 
 def _not_opened(content: bytes) -> UnreadableImage:

@@ -1,10 +1,12 @@
 """Only one large photo is decoded at a time."""
 
 import threading
+import time
 
 import pytest
 
 from fruits import large_photos
+from fruits.errors import TurnUnavailable
 from fruits.large_photos import turn_of_large_photo
 
 
@@ -12,7 +14,7 @@ def test_the_turn_is_taken_until_its_end_also_after_an_error(monkeypatch: pytest
     # Blocking would only show as a test that hangs.
     flock = large_photos.fcntl.flock
     monkeypatch.setattr(large_photos.fcntl, "flock", lambda file, kind: flock(file, kind | large_photos.fcntl.LOCK_NB))
-    with turn_of_large_photo(), pytest.raises(BlockingIOError), turn_of_large_photo():
+    with turn_of_large_photo(), pytest.raises(TurnUnavailable), turn_of_large_photo():
         pass
     with pytest.raises(ValueError, match="damaged"), turn_of_large_photo():
         raise ValueError("damaged")
@@ -28,6 +30,7 @@ def test_threads_take_turns() -> None:
         for _ in range(50):
             with turn_of_large_photo():
                 under_way.append(number)
+                time.sleep(0.001)
                 seen.append(len(under_way))
                 under_way.remove(number)
 

@@ -29,10 +29,13 @@ class ReattachingHook(EmrHook):
         Then a step that has ended counts as well: the task was lost before it could report the step's end.
     step_created_at
         When the step was added to which the task has reattached, in seconds since the epoch; None for a new step.
+    has_created_cluster
+        Whether this try has started a cluster, rather than found one.
     """
 
     is_retry = False
     step_created_at: float | None = None
+    has_created_cluster = False
 
     @property
     def config(self) -> Config:
@@ -40,10 +43,16 @@ class ReattachingHook(EmrHook):
         config: Config = super().config.merge(Config(retries={"total_max_attempts": 1}))
         return config
 
+    @property
+    def _reader(self) -> Any:
+        """A client for requests that change nothing, which botocore repeats as the connection says."""
+        return EmrHook(aws_conn_id=self.aws_conn_id, region_name=self._region_name, verify=self._verify, config=self._config).conn
+
     def create_job_flow(self, job_flow_overrides: dict[str, Any]) -> dict[str, Any]:
         """Return the run's live cluster as RunJobFlow would, or start one."""
-        cluster = find_cluster(self.conn, job_flow_overrides)
+        cluster = find_cluster(self._reader, job_flow_overrides)
         if cluster is None:
+            self.has_created_cluster = True
             return super().create_job_flow(job_flow_overrides)
         self.log.info("The run has a cluster already: %s", cluster)
         return {"JobFlowId": cluster, "ResponseMetadata": {"HTTPStatusCode": 200}}
@@ -56,8 +65,7 @@ class ReattachingHook(EmrHook):
         """
         (step,) = steps
         wanted = (*UNFINISHED, *ENDED_BY_ITSELF) if self.is_retry else UNFINISHED
-        emr: Any = self.conn
-        listed = emr.list_steps(ClusterId=job_flow_id)["Steps"]  # the newest first
+        listed = self._reader.list_steps(ClusterId=job_flow_id)["Steps"]  # the newest first
         newest = next((item for item in listed if item["Name"] == step["Name"]), None)
         if newest is not None and newest["Status"]["State"] in wanted:
             self.log.info("Step %s is %s already: waiting for it", newest["Id"], newest["Status"]["State"])

@@ -22,16 +22,18 @@ class LiveCluster:
 
 
 def live_clusters(emr: Any) -> Iterator[LiveCluster]:
-    """Yield the live clusters of all deployments, the newest first.
+    """Yield the live clusters of all deployments, in no order.
 
     `emr` is a boto3 client. ListClusters returns no tags, so each cluster with a name of ours is described. It is eventually
-    consistent: a cluster may be missing for some seconds after RunJobFlow.
+    consistent: a cluster may be missing for some seconds after RunJobFlow, or be listed while it is terminating already.
     """
     for page in emr.get_paginator("list_clusters").paginate(ClusterStates=STATES):
         for summary in page["Clusters"]:
             if not summary["Name"].startswith(tags.NAME_PREFIX):
                 continue
             cluster = emr.describe_cluster(ClusterId=summary["Id"])["Cluster"]
+            if cluster["Status"]["State"] not in STATES:
+                continue
             yield LiveCluster(
                 id=cluster["Id"],
                 created_at=cluster["Status"]["Timeline"]["CreationDateTime"],
@@ -40,12 +42,10 @@ def live_clusters(emr: Any) -> Iterator[LiveCluster]:
 
 
 def find_cluster(emr: Any, job_flow: dict[str, Any]) -> str | None:
-    """Return the id of the live cluster that the same RunJobFlow request has started before; None if there is none."""
+    """Return the id of the newest live cluster that the same RunJobFlow request has started before; None if there is none."""
     identity = {key: value for key, value in _as_dict(job_flow["Tags"]).items() if key in IDENTITY}
-    for cluster in live_clusters(emr):
-        if identity.items() <= cluster.tags.items():
-            return cluster.id
-    return None
+    own = [cluster for cluster in live_clusters(emr) if identity.items() <= cluster.tags.items()]
+    return max(own, key=lambda cluster: cluster.created_at).id if own else None
 
 
 def _as_dict(tag_list: list[dict[str, str]]) -> dict[str, str]:

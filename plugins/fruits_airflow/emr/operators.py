@@ -65,6 +65,12 @@ class CreateClusterOperator(EmrCreateJobFlowOperator):
             self.log.warning("Cluster %s is requested; its links are incomplete: %s", self._job_flow_id, error)
             return self._job_flow_id
 
+    def on_kill(self) -> None:
+        """Terminate a cluster that this try has started; one that it has found may be at work, and is the teardown's."""
+        hook: Any = self.hook
+        if hook.has_created_cluster:
+            super().on_kill()
+
 
 class StageOperator(EmrAddStepsOperator):
     """Run one stage as an EMR step, deferred, and log its manifest, or why it failed.
@@ -120,7 +126,7 @@ class StageOperator(EmrAddStepsOperator):
         self._task_instance = context["ti"]
         hook: Any = self.hook
         # The first try since the task was started or cleared has the number max_tries - retries + 1.
-        hook.is_retry = context["ti"].try_number > context["ti"].max_tries - RETRIES["retries"] + 1
+        hook.is_retry = context["ti"].try_number > context["ti"].max_tries - (self.retries or 0) + 1
         self._progress = {
             "bucket": plan.params.bucket,
             "region": plan.region,

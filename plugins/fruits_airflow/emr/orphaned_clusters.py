@@ -14,7 +14,7 @@ from fruits_airflow.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# A younger cluster is left alone: its run may just have ended, and its teardown is about to terminate it.
+# A younger cluster is left alone: its run may be about to record it, or its teardown to terminate it.
 YOUNG = timedelta(minutes=10)
 RUN_LIMIT = timedelta(days=3)  # the DAGs' dagrun_timeout; a test compares them
 
@@ -26,19 +26,26 @@ def check_for_orphans(emr: Any, settings: Settings, context: Context) -> None:
     ------
     AirflowFailException
         There was one. It is terminated, but somebody should find out why it was left.
+    RuntimeError
+        There was none so far, but EMR or Airflow has refused a request: a retry looks again.
     """
     ti: Any = context["ti"]
 
     def is_alive(dag_id: str, dag_run_id: str) -> bool:
         return bool(ti.get_dr_count(dag_id=dag_id, run_ids=[dag_run_id], states=["queued", "running"]))
 
-    ended = end_orphaned_clusters(emr, settings, is_alive=is_alive, now=datetime.now(UTC))
+    ended, errors = end_orphaned_clusters(emr, settings, is_alive=is_alive, now=datetime.now(UTC))
     if ended:
-        raise AirflowFailException(f"Clusters were left by their runs, and are terminated now: {'; '.join(ended)}")
+        failed = f"; not everything could be looked at: {'; '.join(errors)}" if errors else ""
+        raise AirflowFailException(f"Clusters were left by their runs, and are terminated now: {'; '.join(ended)}{failed}")
+    if errors:
+        raise RuntimeError(f"Clusters could not be looked at: {'; '.join(errors)}")
     log.info("No cluster was left by its run")
 
 
-def end_orphaned_clusters(emr: Any, settings: Settings, *, is_alive: Callable[[str, str], bool], now: datetime) -> list[str]:
+def end_orphaned_clusters(
+    emr: Any, settings: Settings, *, is_alive: Callable[[str, str], bool], now: datetime
+) -> tuple[list[str], list[str]]:
     """Terminate every cluster of the deployment whose run is over or deleted, or that is older than a run may be.
 
     Parameters
@@ -52,21 +59,30 @@ def end_orphaned_clusters(emr: Any, settings: Settings, *, is_alive: Callable[[s
 
     Returns
     -------
-    list of str
-        One line per terminated cluster.
+    tuple of lists of str
+        One line per terminated cluster, and one per error: what is wrong with one cluster keeps no other from being ended.
     """
     own = tags.of_deployment(settings)
-    ended = []
-    for cluster in live_clusters(emr):
-        if not own.items() <= cluster.tags.items():
-            continue
-        reason = _reason(cluster, is_alive=is_alive, age=now - cluster.created_at)
-        if not reason:
-            continue
-        emr.terminate_job_flows(JobFlowIds=[cluster.id])
-        ended.append(f"cluster {cluster.id}, started at {cluster.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {reason}")
-        log.warning("Terminated %s", ended[-1])
-    return ended
+    ended: list[str] = []
+    errors: list[str] = []
+    clusters = live_clusters(emr)
+    while True:
+        try:
+            cluster = next(clusters, None)
+            if cluster is None:
+                return ended, errors
+            reason = (
+                _reason(cluster, is_alive=is_alive, age=now - cluster.created_at) if own.items() <= cluster.tags.items() else ""
+            )
+            if reason:
+                emr.terminate_job_flows(JobFlowIds=[cluster.id])
+                ended.append(
+                    f"cluster {cluster.id}, started at {cluster.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {reason}"
+                )
+                log.warning("Terminated %s", ended[-1])
+        except Exception as error:
+            log.exception("A cluster could not be looked at or terminated")
+            errors.append(str(error))
 
 
 def _reason(cluster: LiveCluster, *, is_alive: Callable[[str, str], bool], age: timedelta) -> str:

@@ -136,7 +136,8 @@ class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
             return
         self.log.info("The task is %s: cancelling its step", state)
         async with await self.hook().get_async_conn() as emr:
-            await emr.cancel_steps(**self.waiter_args)
+            answer = await emr.cancel_steps(**self.waiter_args)
+        self.log.info("%s", answer.get("CancelStepsInfoList"))
 
     async def news(self) -> str:
         """Return the stage's progress if it has changed."""

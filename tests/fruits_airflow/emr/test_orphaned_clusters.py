@@ -36,7 +36,9 @@ def end(emulator: Service, settings: Settings, *, is_alive: bool, after: timedel
         assert (dag_id, dag_run_id) == ("fruits_features", RUN)
         return is_alive
 
-    return end_orphaned_clusters(emulator.emr, settings, is_alive=answer, now=datetime.now(UTC) + after)
+    ended, errors = end_orphaned_clusters(emulator.emr, settings, is_alive=answer, now=datetime.now(UTC) + after)
+    assert errors == []
+    return ended
 
 
 def is_live(emulator: Service, cluster: str) -> bool:
@@ -95,3 +97,22 @@ def test_the_task_is_red_where_a_cluster_was_left(
         check_for_orphans(emulator.emr, settings, context)
     assert is_live(emulator, cluster) is not is_ended
     ti.get_dr_count.assert_called_once_with(dag_id="fruits_features", run_ids=[RUN], states=["queued", "running"])
+
+
+def test_a_cluster_that_cannot_be_terminated_keeps_no_other_from_being_ended(emulator: Service, settings: Settings) -> None:
+    refused, other = start(emulator, settings), start(emulator, settings)
+    emr = Mock(wraps=emulator.emr)
+
+    def terminate(*, JobFlowIds: list[str]) -> None:
+        if JobFlowIds == [refused]:
+            raise RuntimeError("protected")
+        emulator.emr.terminate_job_flows(JobFlowIds=JobFlowIds)
+
+    emr.terminate_job_flows.side_effect = terminate
+    later = datetime.now(UTC) + LATER
+    (line,), errors = end_orphaned_clusters(emr, settings, is_alive=lambda dag, run: False, now=later)
+    assert other in line
+    assert errors == ["protected"]
+    context: Any = {"ti": Mock(get_dr_count=Mock(side_effect=RuntimeError("away")))}
+    with pytest.raises(RuntimeError, match="Clusters could not be looked at: away"):
+        check_for_orphans(emulator.emr, settings, context)
