@@ -1,8 +1,8 @@
 """
-### What runs leave behind is removed.
+### Removes what runs leave behind.
 
 **What**: terminates every EMR cluster of this deployment whose DAG run is over, was deleted, or is older than a run may be.
-Compacts small files of the published tables, and deletes files that no version of their last five days has.
+Compacts small files of the published tables, and deletes files that no table version of the last five days refers to.
 
 **When**: every hour; or triggered by hand.
 
@@ -34,7 +34,7 @@ from airflow.sdk import dag, get_current_context, task
 def fruits_housekeeping() -> None:
     """Wire the tasks: each stands for itself."""
 
-    @task
+    @task(task_display_name="End orphaned clusters")
     def end_orphaned_clusters() -> None:
         """Terminate the clusters whose DAG run is over, and fail if there was one."""
         from airflow.providers.amazon.aws.hooks.emr import EmrHook
@@ -45,7 +45,7 @@ def fruits_housekeeping() -> None:
         settings = Settings.load()
         check_for_orphans(EmrHook(region_name=settings.region).conn, settings, get_current_context())
 
-    @task
+    @task(task_display_name="Maintain tables")
     def maintain_tables() -> None:
         """Compact small files of the published tables, and delete files that nobody needs any more."""
         from fruits_airflow.bucket import Bucket
