@@ -33,7 +33,11 @@ def ran(yarn_stack: YarnStack, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     events = tmp_path_factory.mktemp("events")
     on_yarn, cluster = yarn_stack.plan("on-yarn")
     in_one, _ = yarn_stack.plan("in-one")
-    record_events = {"spark_eventLog_enabled": "true", "spark_eventLog_dir": f"file://{events}"}
+    record_events = {
+        "spark_eventLog_enabled": "true",
+        "spark_eventLog_dir": f"file://{events}",
+        "spark_eventLog_compress": "false",
+    }
     started = [
         yarn_stack.start(cluster, step(FEATURIZE, on_yarn), step(FIT_PCA, on_yarn), **record_events),
         yarn_stack.start(cluster, step(FEATURIZE, in_one), step(FIT_PCA, in_one), spark_master="local[*]"),
