@@ -112,6 +112,7 @@ def test_a_task_links_to_the_spark_history_of_its_cluster(page: Page, stack: Sta
     history = stack.services.url("spark-history")
     expect(page).to_have_url(f"{history}/")
     name = f"fruits featurize {first.run}"
+    page.get_by_label("Search").fill(name)  # the list has pages, and other tests have run stages since
     application = page.get_by_role("row").filter(has_text=name)
     expect(application).to_be_visible()
     keep_screenshot(page, "spark_history")
