@@ -90,7 +90,7 @@ test-compose: .venv-dev ## Run the tests of docker-compose.yaml alone: builds, r
 test-commands: .venv-dev ## Execute every command of README.md and docs/quickstart.md, as they stand there; about 8 minutes
 	$(PYTHON) -m pytest tests/local/test_documented_commands.py
 
-test-faults: .venv-dev ## Break the running services in some 30 ways and count what is lost; about 30 minutes: KILLS=20 KEEP=1
+test-faults: .venv-dev ## Break the running services in some 30 ways and count what is lost; more than half an hour: KILLS=20 KEEP=1
 	$(PYTHON) -m pytest tests/faults
 	@$(PYTHON) -m tests.faults.reliability_page $${KEEP:+--keep}
 

@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from fruits_airflow.maintenance import maintain_tables
-from fruits_contract import layout
 from tests.e2e.embedded_stack import DAG
 from tests.faults.conftest import FIRST_PHOTOS, PHOTOS, photo_folder
 from tests.faults.matrix import FaultyStack, Row
@@ -35,15 +33,3 @@ def test_two_fits_of_two_drops(faulty: FaultyStack, drop: str, record: Record, t
     assert "success" in {each.state for each in ended}
     worst = next((each for each in ended if each.state != "success"), ended[0])
     record(faulty.judge("two fits of two drops at once", worst, drop, other, before=before, began=began))
-
-
-def test_compaction_during_a_fit(faulty: FaultyStack, drop: str, record: Record) -> None:
-    """The fit has listed files that the compaction replaces; the files stay, and publishing accepts it."""
-
-    def compact(dag_run_id: str) -> None:
-        faulty.wait_for_step(dag_run_id, "featurize")
-        compacted = maintain_tables(faulty.stack.table(layout.FEATURES_TABLE).bucket)
-        assert any(table.compacted for table in compacted), "there was nothing to compact"
-
-    fault = "tables compacted while a fit is under way"
-    record(faulty.survive(fault, drop, compact, params={"mode": "fit"}, must_succeed=True))
