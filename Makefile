@@ -2,7 +2,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export RUNS IMAGES DROP PARAMS TRAIN VOLUMES BUCKET MODEL PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
+export RUNS IMAGES DROP PARAMS TRAIN VOLUMES BUCKET RUN MODEL PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
 # what Spark runs on in services that are started: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 

@@ -71,7 +71,8 @@ def compact(table: DeltaTable, key: str, lease: Lease) -> int:
     for folder, of_files in sorted(sizes.items()):
         # delta-rs merges neighbours only.
         is_mergeable = any(one + other <= COMPACTED_BYTES for one, other in pairwise(of_files))
-        if is_mergeable and total + sum(of_files) <= AT_ONCE_BYTES:
+        # The first one always: a run may be larger than that by itself.
+        if is_mergeable and (not runs or total + sum(of_files) <= AT_ONCE_BYTES):
             total += sum(of_files)
             runs.append(folder.rpartition("run=")[2])
     if not runs:

@@ -64,6 +64,16 @@ def test_small_files_of_a_drop_become_one_with_the_same_rows(table: PublishedTab
     assert maintain_tables(bucket) == [Maintained(layout.FEATURES_TABLE, 0, 0)]
 
 
+def test_what_is_too_much_for_one_commit_waits_for_the_next_hour(
+    table: PublishedTable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "AT_ONCE_BYTES", 1)
+    for run, names in (("r1", "ab"), ("r2", "cd")):
+        table.publish([write(bucket, run, [name], part=part) for part, name in enumerate(names)], run=run)
+    compacted = [maintain_tables(bucket)[0].compacted for _ in range(3)]
+    assert compacted == [2, 2, 0], "one run an hour, although each is larger than the bound"
+
+
 def test_a_compacted_file_has_small_row_groups(table: PublishedTable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "ROWS", 2)
     table.publish([write(bucket, "r1", ["a", "b"]), write(bucket, "r1", ["c"], part=1)], run="r1")

@@ -1,7 +1,7 @@
 """The runs of `fruits_features`: what each did and whether it was published, from the bucket and Airflow's states."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +57,7 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
 
     Reads two small objects per run.
     """
-    tables = [open_table(bucket, key) for key in columns.TABLES]
+    tables = {key: open_table(bucket, key) for key in columns.TABLES}
     with ThreadPoolExecutor(READERS) as readers:
         names = bucket.folders(layout.RUNS)
         all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
@@ -82,12 +82,11 @@ def _headline(bucket: Bucket, run: str) -> dict[str, Any]:
     return headline
 
 
-def _committed(tables: Sequence[DeltaTable | None], run: str) -> str:
+def _committed(tables: Mapping[str, DeltaTable | None], run: str) -> str:
     """Return 'published' or 'rolled back', by the tables; '' for a run that was never committed."""
-    features, *_ = tables
-    if has_run(features, run):  # the last table of a publication
+    if has_run(tables[layout.FEATURES_TABLE], run):  # committed last
         return "published"
-    return "rolled back" if any(is_rolled_back(table, run) for table in tables) else ""
+    return "rolled back" if any(is_rolled_back(table, run) for table in tables.values()) else ""
 
 
 def _described(
