@@ -1,6 +1,7 @@
 """The pages in Airflow's own API server: its login and permissions, Variable, connection and database."""
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from airflow import settings
@@ -36,15 +37,14 @@ def test_the_cookie_of_the_login_opens_the_page_of_runs_that_airflow_and_the_buc
 ) -> None:
     with settings.Session() as session:
         due = datetime(2026, 11, 22, 3, tzinfo=UTC)
-        run = DagRun(
-            dag_id="fruits_features", run_id="scheduled__1", run_type=DagRunType.SCHEDULED, run_after=due, state="failed"
-        )
-        session.merge(run)
+        run_id = f"scheduled__{uuid4()}"
+        run = DagRun(dag_id="fruits_features", run_id=run_id, run_type=DagRunType.SCHEDULED, run_after=due, state="failed")
+        session.add(run)
         session.commit()
     deployed_server.cookies.set("_token", token(deployed_server))
     response = deployed_server.get("/fruits/")
     assert response.status_code == 200, response.text
-    assert "scheduled__1" in response.text
+    assert run_id in response.text
     assert ">failed<" in response.text
     assert "2026-11-22 03:00" in response.text
 
