@@ -1,8 +1,9 @@
 """The project's bucket: the only module that talks to the object store, with the credentials of Airflow's connection."""
 
+import itertools
 import os
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import IO, Any, NamedTuple, cast
 
 import boto3
@@ -16,6 +17,7 @@ from obstore.store import S3Store
 from fruits_contract import layout
 
 AWS_CONN_ID = "aws_default"
+DELETED_AT_ONCE = 1000  # S3's own limit
 UPLOADS_AT_ONCE = 2  # parts of 5 MB of one file; obstore's own 12 take as much memory as a whole file of features
 # botocore renews the credentials of an assumed role when less than ten to fifteen minutes of them are left.
 CREDENTIALS_TTL = timedelta(minutes=5)
@@ -27,6 +29,15 @@ class ObjectInfo(NamedTuple):
     key: str
     etag: str
     size_bytes: int
+
+
+class ObjectVersion(NamedTuple):
+    """One version of an object; a bucket without versions has one per object, named 'null'."""
+
+    key: str
+    version: str
+    modified: datetime
+    is_marker: bool  # of a deletion, without bytes
 
 
 class Bucket:
@@ -141,6 +152,36 @@ class Bucket:
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
             for item in page.get("Contents", []):
                 yield ObjectInfo(item["Key"], item["ETag"].strip('"'), item["Size"])
+
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """Yield all versions of the objects below a prefix, those that a deletion has hidden and its markers included."""
+        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
+            for item in page.get("Versions", []):
+                yield ObjectVersion(item["Key"], item["VersionId"], item["LastModified"], is_marker=False)
+            for item in page.get("DeleteMarkers", []):
+                yield ObjectVersion(item["Key"], item["VersionId"], item["LastModified"], is_marker=True)
+
+    def delete_versions(self, versions: Iterable[ObjectVersion]) -> int:
+        """Delete versions of objects for good, and return their number; those that are gone already do no harm.
+
+        Raises
+        ------
+        OSError
+            S3 has refused one of them.
+        """
+        deleted = 0
+        remaining = iter(versions)
+        while some := list(itertools.islice(remaining, DELETED_AT_ONCE)):
+            objects = [{"Key": version.key, "VersionId": version.version} for version in some]
+            response = self._client.delete_objects(Bucket=self.name, Delete={"Objects": objects, "Quiet": True})
+            if refused := response.get("Errors"):
+                raise OSError(f"{len(refused)} objects were not deleted, e.g. {refused[0]['Key']}: {refused[0].get('Message')}")
+            deleted += len(some)
+        return deleted
+
+    def erase(self, key: str) -> int:
+        """Delete all versions of one object, and return their number."""
+        return self.delete_versions([version for version in self.versions(key) if version.key == key])
 
     def folders(self, prefix: str) -> list[str]:
         """Return the names of the folders directly below a prefix."""

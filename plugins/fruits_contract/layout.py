@@ -8,12 +8,20 @@ RUNS = "runs/"
 CODE = "code/"
 READY = "_READY"
 CURRENT_MODELS = "models/current.json"
+CONTRIBUTIONS = "contributions/"
+CONTRIBUTED_PHOTOS = f"{CONTRIBUTIONS}photos/"
+CONTRIBUTION_RECORDS = f"{CONTRIBUTIONS}records/"
+CONTRIBUTION_CLAIMS = f"{CONTRIBUTIONS}claims/"
+ERASURE_REQUESTS = "erasures/requests/"
+ERASURE_CERTIFICATES = "erasures/certificates/"
+RETENTION = "retention.json"  # the oldest object of each prefix that holds personal data, when it was last looked at
 
 FEATURES_TABLE = "tables/features"
 PROJECTED_TABLE = "tables/projected"
 REJECTS_TABLE = "tables/rejects"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_CONTRIBUTED = re.compile(r"contributed-(\d{8}-[0-9a-f]{32})\.jpg")
 
 
 class InvalidName(ValueError):
@@ -68,6 +76,50 @@ def variety_of(key: str) -> str:
     """Return the variety that a photo's key names: the folder the photo lies in; '' for a photo outside any variety folder."""
     parts = key.split("/")
     return parts[-2] if len(parts) >= 4 else ""
+
+
+def contributed_image(drop: str, variety: str, contribution: str) -> str:
+    """Return the key of a contributed photo that was accepted into a drop."""
+    return raw_image(drop, variety, f"contributed-{contribution}.jpg")
+
+
+def contribution_of(key: str) -> str:
+    """Return the id of the contribution that a key of a contributed photo names; '' for any other key."""
+    found = _CONTRIBUTED.fullmatch(key.rpartition("/")[2])
+    return found.group(1) if found else ""
+
+
+# ---- contributions: personal data
+
+
+def contribution_photo(contribution: str) -> str:
+    """Return the key of a contributed photo that waits for review."""
+    return f"{CONTRIBUTED_PHOTOS}{contribution}.jpg"
+
+
+def contribution_record(contribution: str) -> str:
+    """Return the key of a contribution's record (`Contribution`): consent, guess, state; it stays as long as the photo's row."""
+    return f"{CONTRIBUTION_RECORDS}{contribution}.json"
+
+
+def contribution_claim(contribution: str) -> str:
+    """Return the key of a reviewer's claim of a contribution, which keeps other reviewers from it for some minutes."""
+    return f"{CONTRIBUTION_CLAIMS}{contribution}.json"
+
+
+def erasure_request(request: str) -> str:
+    """Return the key of a request to erase (`ErasureRequest`); deleted once it is done."""
+    return f"{ERASURE_REQUESTS}{request}.json"
+
+
+def erasure_certificate(request: str) -> str:
+    """Return the key of the certificate of an erasure, as data."""
+    return f"{ERASURE_CERTIFICATES}{request}.json"
+
+
+def erasure_certificate_page(request: str) -> str:
+    """Return the key of the certificate of an erasure, as a page."""
+    return f"{ERASURE_CERTIFICATES}{request}.html"
 
 
 # ---- code

@@ -119,3 +119,19 @@ def test_parts_of_an_object_are_read(bucket: Bucket) -> None:
 
 def test_the_address_is_the_one_spark_reads(bucket: Bucket) -> None:
     assert bucket.uri("raw/first/_READY") == f"s3://{bucket.name}/raw/first/_READY"
+
+
+@pytest.fixture(params=["versioned", "not versioned"])
+def versioned_bucket(request: pytest.FixtureRequest, bucket: Bucket, s3: S3Client) -> Bucket:
+    if request.param == "versioned":
+        s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    return bucket
+
+
+def test_erasing_an_object_leaves_no_version_of_it(versioned_bucket: Bucket, s3: S3Client) -> None:
+    for key in ("raw/first/a.jpg", "raw/first/a.jpg", "raw/first/a.jpg.txt"):
+        versioned_bucket.write(key, b"photo")
+    s3.delete_object(Bucket=versioned_bucket.name, Key="raw/first/a.jpg")
+    versioned_bucket.erase("raw/first/a.jpg")
+    assert [version.key for version in versioned_bucket.versions("raw/first/")] == ["raw/first/a.jpg.txt"]
+    assert versioned_bucket.erase("raw/first/a.jpg") == 0
