@@ -3,20 +3,21 @@
 
 **What**: terminates every EMR cluster of this deployment whose DAG run is over, was deleted, or is older than a run may be.
 Compacts small files of the published tables, and deletes files that no table version of the last five days refers to.
+Completes a daily drop that has contributed photos only, in the last hour that its run waits.
 
 **When**: every hour; or triggered by hand.
 
 **Params**: none.
 
-**Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`.
+**Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`, `raw/`.
 
-**Writes**: `tables/`.
+**Writes**: `tables/`, `raw/<drop>/_READY`.
 
 **If it fails**: `end_orphaned_clusters` is red when it has found such a cluster: it is terminated, and the log names its run.
 Find out why neither `terminate_cluster` nor EMR's idle limit has ended it. `maintain_tables` is tried again an hour later.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag, get_current_context, task
 
@@ -55,8 +56,20 @@ def fruits_housekeeping() -> None:
         settings = Settings.load()
         maintain(Bucket.of(settings.bucket, region=settings.region))
 
+    @task(task_display_name="Complete contributed drop")
+    def complete_contributed_drop() -> None:
+        """Put `_READY` into a daily drop that has contributed photos only, in the last hour that its run waits."""
+        from fruits_airflow.bucket import Bucket
+        from fruits_airflow.contributed_drop import complete_contributed_drops
+        from fruits_airflow.settings import Settings
+
+        settings = Settings.load()
+        bucket = Bucket.of(settings.bucket, region=settings.region)
+        complete_contributed_drops(bucket, settings, now=datetime.now(UTC))
+
     end_orphaned_clusters()
     maintain_tables()
+    complete_contributed_drop()
 
 
 fruits_housekeeping()
