@@ -12,10 +12,11 @@ from starlette.responses import RedirectResponse, Response
 from fruits_airflow.bucket import AWS_CONN_ID, Bucket
 from fruits_airflow.emr.spark_history import NoSparkHistory, spark_history_address
 from fruits_airflow.settings import InvalidSettings, Settings
-from fruits_airflow.ui import access, addresses
+from fruits_airflow.ui import access, addresses, retention
 from fruits_airflow.ui.airflow_runs import AirflowRun, runs_of_dag
 from fruits_airflow.ui.features_runs import FeaturesRun, read_json, read_runs
 from fruits_airflow.ui.pages import render
+from fruits_airflow.ui.project import BucketDep
 from fruits_airflow.ui.step_log import read_step_log
 from fruits_airflow.ui.trainings import read_trainings
 from fruits_airflow.ui.trend import Trend, trend
@@ -35,15 +36,7 @@ app = FastAPI(
     redoc_url=None,
     default_response_class=HTMLResponse,
 )
-
-
-def project_bucket() -> Bucket:
-    """Return the project's bucket, with the credentials of Airflow's connection."""
-    settings = Settings.load()
-    return Bucket.of(settings.bucket, region=settings.region)
-
-
-BucketDep = Annotated[Bucket, Depends(project_bucket)]
+app.include_router(retention.router)
 
 
 def emr_client() -> Any:

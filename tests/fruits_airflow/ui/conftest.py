@@ -20,7 +20,8 @@ from fruits_airflow.bucket import Bucket
 from fruits_airflow.settings import Settings
 from fruits_airflow.ui import access
 from fruits_airflow.ui.airflow_runs import AirflowRun
-from fruits_airflow.ui.app import airflow_runs, app, emr_client, project_bucket
+from fruits_airflow.ui.app import airflow_runs, app, emr_client
+from fruits_airflow.ui.project import project_bucket
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 LOGIN = {"username": "reader", "password": "secret"}

@@ -12,7 +12,8 @@ from mypy_boto3_s3 import S3Client
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.settings import InvalidSettings, Settings
 from fruits_airflow.ui.airflow_runs import AirflowRun
-from fruits_airflow.ui.app import app, project_bucket
+from fruits_airflow.ui.app import app
+from fruits_airflow.ui.project import project_bucket
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Finding, Manifest
@@ -27,6 +28,7 @@ PAGES = [
     "/logs/j-1/s-1",
     "/spark/j-1",
     "/static/pages.css",
+    "/retention",
 ]
 
 
