@@ -91,7 +91,8 @@ test-commands: .venv-dev ## Execute every command of README.md and docs/quicksta
 	$(PYTHON) -m pytest tests/local/test_documented_commands.py
 
 test-faults: .venv-dev ## Break the running services in some 30 ways and count what is lost; more than half an hour: KILLS=20 KEEP=1
-	$(PYTHON) -m pytest tests/faults
+	$(PYTHON) -m pytest tests/faults/test_executor.py
+	$(PYTHON) -m pytest tests/faults --ignore tests/faults/test_executor.py
 	@$(PYTHON) -m tests.faults.reliability_page $${KEEP:+--keep}
 
 test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
