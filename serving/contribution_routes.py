@@ -70,7 +70,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         "/erasures",
         summary="Erase a contributed photo and all that was made of it",
         status_code=202,
-        responses=problems.openapi_responses(403, 404, 422, 429, 503),
+        responses=problems.openapi_responses(400, 403, 404, 422, 429, 503),
     )
     async def erase(request: Request, form: ErasureForm) -> ErasureState:
         check_same_origin(request)

@@ -185,7 +185,9 @@ class slow_clients:
             client.close()
 
 
-def test_requests_made_from_the_description_find_no_error(service: Service, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["service", "doubting_service"])
+def test_requests_made_from_the_description_find_no_error(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    service: Service = request.getfixturevalue(name)
     program = str(Path(sys.executable).with_name("schemathesis"))
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
     argv = [program, "run", f"{service.url}/openapi.json", "--checks", checks, "--max-examples", "40", "--no-color"]
