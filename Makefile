@@ -97,8 +97,8 @@ test-yarn: .venv-dev ## Run stages on a real YARN, its containers killed and its
 	$(PYTHON) -m pytest tests/local/stack/test_yarn_runs.py
 
 test-faults: .venv-dev ## Break the running services in some 30 ways and count what is lost; more than half an hour: KILLS=20 KEEP=1
-	$(PYTHON) -m pytest tests/faults/test_executor.py
-	$(PYTHON) -m pytest tests/faults --ignore tests/faults/test_executor.py
+	$(PYTHON) -m pytest tests/faults/test_executor.py tests/faults/test_clock_skew.py
+	$(PYTHON) -m pytest tests/faults --ignore tests/faults/test_executor.py --ignore tests/faults/test_clock_skew.py
 	@$(PYTHON) -m tests.faults.reliability_page $${KEEP:+--keep}
 
 test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
