@@ -74,7 +74,7 @@ async function erase(token, state) {
   if (reason) {
     state.textContent = problemText(language, reason);
   } else if (content.state === "erased") {
-    state.textContent = texts[language].erased(new Date(content.certificate.erased_at).toLocaleString(language));
+    state.textContent = texts[language].erased(new Date(content.certificate.erasures[0].finished_at).toLocaleString(language));
   } else {
     state.textContent = texts[language].requested;
   }

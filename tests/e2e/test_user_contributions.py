@@ -216,7 +216,8 @@ def test_nothing_of_an_erased_photo_is_left_anywhere(stack: Stack, contributed: 
     certificates = {layout.erasure_certificate(record.contribution), layout.erasure_certificate_page(record.contribution)}
     ids_allowed = {f"id in {key}" for key in certificates} | {f"id in key {key}" for key in certificates}
     assert set(found) - ids_allowed == set()
-    assert erased["models"], erased
+    models = erased["erasures"][0]["models"]
+    assert models["classifier"] and models["pca"], erased
 
 
 def everything_in(stack: Stack) -> Iterator[tuple[str, bytes]]:

@@ -1,5 +1,6 @@
 """Contributing a photo and deleting it, in a real browser on a phone's screen, with the real service."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -143,3 +144,20 @@ def test_a_service_that_keeps_nothing_asks_for_nothing(browser: Browser, service
     expect(opened.locator("#erasure")).to_be_hidden()
     expect(opened.locator("#contribute")).to_be_hidden()
     opened.close()
+
+
+def test_the_page_says_when_a_photo_was_erased(
+    page: Page, cherry: Path, language: str, s3: S3Client, doubting_models: str
+) -> None:
+    ask(page, cherry)
+    page.locator("#consent").check()
+    page.locator("#contribute button").click()
+    expect(page.locator("#receipt")).to_be_visible()
+    token = page.locator("#token").inner_text()
+    certificate = {"erasures": [{"finished_at": "2026-11-27T12:00:00+00:00"}]}
+    key = layout.erasure_certificate(token.partition(".")[0])
+    s3.put_object(Bucket=doubting_models, Key=key, Body=json.dumps(certificate).encode())
+    page.locator("#erase-now").click()
+    expect(page.locator("#contribution-state")).to_contain_text(
+        {"en": "Deleted on 11/27/2026", "fr": "Supprimée le 27/11/2026"}[language]
+    )

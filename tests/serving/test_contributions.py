@@ -187,7 +187,7 @@ def test_the_certificate_is_shown_once_there_is_one(
     doubting_service: Service, s3: S3Client, doubting_models: str, stored: Stored, cherry: bytes
 ) -> None:
     receipt = doubting_service.contribute(cherry).json()["receipt"]
-    certificate: dict[str, Any] = {"erased_at": "2026-11-27T12:00:00+00:00"}
+    certificate: dict[str, Any] = {"erasures": [{"finished_at": "2026-11-27T12:00:00+00:00"}]}
     key = layout.erasure_certificate(receipt["contribution"])
     s3.put_object(Bucket=doubting_models, Key=key, Body=json.dumps(certificate).encode())
     assert doubting_service.erase(receipt["token"]).json() == {"state": "erased", "certificate": certificate}
