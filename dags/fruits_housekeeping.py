@@ -3,20 +3,24 @@
 
 **What**: terminates every EMR cluster of this deployment whose DAG run is over, was deleted, or is older than a run may be.
 Compacts small files of the published tables, and deletes files that no table version of the last five days refers to.
+Deletes photos, and what belongs to contributed ones, 11 days after their receipt, in all versions; looks once a day.
+Completes a daily drop that has contributed photos only, in the last hour that its run waits.
 
 **When**: every hour; or triggered by hand.
 
 **Params**: none.
 
-**Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`.
+**Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`, all versions below `raw/` and `contributions/`.
 
-**Writes**: `tables/`.
+**Writes**: `tables/`, `raw/`, `contributions/`, `retention.json`.
 
 **If it fails**: `end_orphaned_clusters` is red when it has found such a cluster: it is terminated, and the log names its run.
 Find out why neither `terminate_cluster` nor EMR's idle limit has ended it. `maintain_tables` is tried again an hour later.
+`enforce_retention` is red when it has found something that was kept for 15 days or longer: it is deleted, and an hour later the
+task looks again. The page "Retention" of "Fruit runs" shows the last look.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag, get_current_context, task
 
@@ -55,8 +59,31 @@ def fruits_housekeeping() -> None:
         settings = Settings.load()
         maintain(Bucket.of(settings.bucket, region=settings.region))
 
+    @task(task_display_name="Enforce retention")
+    def enforce_retention() -> None:
+        """Delete photos whose time is over, and fail if one was kept for longer than promised."""
+        from fruits_airflow.bucket import Bucket
+        from fruits_airflow.retention import enforce_retention as enforce
+        from fruits_airflow.settings import Settings
+
+        settings = Settings.load()
+        enforce(Bucket.of(settings.bucket, region=settings.region), now=datetime.now(UTC))
+
+    @task(task_display_name="Complete contributed drop")
+    def complete_contributed_drop() -> None:
+        """Put `_READY` into a daily drop that has contributed photos only, in the last hour that its run waits."""
+        from fruits_airflow.bucket import Bucket
+        from fruits_airflow.contributed_drop import complete_contributed_drops
+        from fruits_airflow.settings import Settings
+
+        settings = Settings.load()
+        bucket = Bucket.of(settings.bucket, region=settings.region)
+        complete_contributed_drops(bucket, settings, now=datetime.now(UTC))
+
     end_orphaned_clusters()
     maintain_tables()
+    enforce_retention()
+    complete_contributed_drop()
 
 
 fruits_housekeeping()

@@ -1,5 +1,6 @@
 """The project's bucket: the only module that talks to the object store, with the credentials of Airflow's connection."""
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -38,6 +39,15 @@ class ObjectVersion(NamedTuple):
     version: str
     modified: datetime
     is_marker: bool  # of a deletion, without bytes
+    is_current: bool = True  # not replaced and not hidden by a deletion
+
+
+class IncompleteUpload(NamedTuple):
+    """A multipart upload that was neither completed nor aborted: its parts are stored and are in no listing of objects."""
+
+    key: str
+    upload: str
+    initiated: datetime
 
 
 class Bucket:
@@ -157,9 +167,9 @@ class Bucket:
         """Yield all versions of the objects below a prefix, those that a deletion has hidden and its markers included."""
         for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
             for item in page.get("Versions", []):
-                yield ObjectVersion(item["Key"], item["VersionId"], item["LastModified"], is_marker=False)
+                yield _version(item, is_marker=False)
             for item in page.get("DeleteMarkers", []):
-                yield ObjectVersion(item["Key"], item["VersionId"], item["LastModified"], is_marker=True)
+                yield _version(item, is_marker=True)
 
     def delete_versions(self, versions: Iterable[ObjectVersion]) -> int:
         """Delete versions of objects for good, and return their number; those that are gone already do no harm.
@@ -183,6 +193,17 @@ class Bucket:
         """Delete all versions of one object, and return their number."""
         return self.delete_versions([version for version in self.versions(key) if version.key == key])
 
+    def incomplete_uploads(self) -> Iterator[IncompleteUpload]:
+        """Yield the multipart uploads of the whole bucket that are neither completed nor aborted."""
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.name):
+            for item in page.get("Uploads", []):
+                yield IncompleteUpload(item["Key"], item["UploadId"], item["Initiated"])
+
+    def abort_upload(self, upload: IncompleteUpload) -> None:
+        """Delete the parts of an upload; one that is completed or aborted by now does no harm."""
+        with contextlib.suppress(self._client.exceptions.NoSuchUpload):
+            self._client.abort_multipart_upload(Bucket=self.name, Key=upload.key, UploadId=upload.upload)
+
     def folders(self, prefix: str) -> list[str]:
         """Return the names of the folders directly below a prefix."""
         found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
@@ -191,3 +212,7 @@ class Bucket:
     def uri(self, key: str) -> str:
         """Return the `s3://` address of a key."""
         return layout.uri(self.name, key)
+
+
+def _version(item: dict[str, Any], *, is_marker: bool) -> ObjectVersion:
+    return ObjectVersion(item["Key"], item["VersionId"], item["LastModified"], is_marker, item["IsLatest"])

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from fruits_airflow.bucket import Bucket
+from fruits_airflow.contributed_photos import with_contributors
 from fruits_airflow.current import read_current
 from fruits_airflow.emr.cluster import job_flow
 from fruits_airflow.emr.cost import ClusterSize, Work, cheapest
@@ -60,7 +61,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     rejects = PublishedTable(bucket, layout.REJECTS_TABLE)
 
     known = _known(features, rejects, drop=drop, extractor=extractor)
-    photos = photos_of(bucket, drop)
+    photos = with_contributors(bucket, photos_of(bucket, drop), drop=drop)
     batch = [photo for photo in photos if (photo["path"], photo["etag"]) not in known]
     log.info("Drop %s: %s photos, %s new or changed", drop, len(photos), len(batch))
 

@@ -21,6 +21,13 @@ def bucket(s3: S3Client, bucket: str) -> Bucket:
     return Bucket(bucket, session=boto3.Session(), client=s3)
 
 
+@pytest.fixture(params=["versioned", "not versioned"])
+def versioned_bucket(request: pytest.FixtureRequest, bucket: Bucket, s3: S3Client) -> Bucket:
+    if request.param == "versioned":
+        s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    return bucket
+
+
 @pytest.fixture
 def settings() -> Settings:
     return Settings(bucket="photos", region="eu-north-1", release="v1", subnets=("subnet-1", "subnet-2"))

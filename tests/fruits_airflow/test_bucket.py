@@ -121,13 +121,6 @@ def test_the_address_is_the_one_spark_reads(bucket: Bucket) -> None:
     assert bucket.uri("raw/first/_READY") == f"s3://{bucket.name}/raw/first/_READY"
 
 
-@pytest.fixture(params=["versioned", "not versioned"])
-def versioned_bucket(request: pytest.FixtureRequest, bucket: Bucket, s3: S3Client) -> Bucket:
-    if request.param == "versioned":
-        s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
-    return bucket
-
-
 def test_erasing_an_object_leaves_no_version_of_it(versioned_bucket: Bucket, s3: S3Client) -> None:
     for key in ("raw/first/a.jpg", "raw/first/a.jpg", "raw/first/a.jpg.txt"):
         versioned_bucket.write(key, b"photo")
@@ -135,3 +128,21 @@ def test_erasing_an_object_leaves_no_version_of_it(versioned_bucket: Bucket, s3:
     versioned_bucket.erase("raw/first/a.jpg")
     assert [version.key for version in versioned_bucket.versions("raw/first/")] == ["raw/first/a.jpg.txt"]
     assert versioned_bucket.erase("raw/first/a.jpg") == 0
+
+
+def test_versions_say_which_one_is_read(versioned_bucket: Bucket, s3: S3Client) -> None:
+    for content in (b"one", b"two"):
+        versioned_bucket.write("raw/first/a.jpg", content)
+    versions = list(versioned_bucket.versions("raw/"))
+    assert [version.is_current for version in versions if version.is_current] == [True]
+    s3.delete_object(Bucket=versioned_bucket.name, Key="raw/first/a.jpg")
+    assert not [version for version in versioned_bucket.versions("raw/") if version.is_current and not version.is_marker]
+
+
+def test_an_incomplete_upload_is_listed_and_aborted(bucket: Bucket, s3: S3Client) -> None:
+    s3.create_multipart_upload(Bucket=bucket.name, Key="raw/first/a.jpg")
+    (upload,) = bucket.incomplete_uploads()
+    assert upload.key == "raw/first/a.jpg"
+    for _ in range(2):
+        bucket.abort_upload(upload)
+    assert list(bucket.incomplete_uploads()) == []

@@ -10,12 +10,14 @@ from fastapi.responses import FileResponse, HTMLResponse
 from starlette.responses import RedirectResponse, Response
 
 from fruits_airflow.bucket import AWS_CONN_ID, Bucket
+from fruits_airflow.contributions import queued
 from fruits_airflow.emr.spark_history import NoSparkHistory, spark_history_address
 from fruits_airflow.settings import InvalidSettings, Settings
-from fruits_airflow.ui import access, addresses
+from fruits_airflow.ui import access, addresses, retention, review
 from fruits_airflow.ui.airflow_runs import AirflowRun, runs_of_dag
 from fruits_airflow.ui.features_runs import FeaturesRun, read_json, read_runs
 from fruits_airflow.ui.pages import render
+from fruits_airflow.ui.project import BucketDep
 from fruits_airflow.ui.step_log import read_step_log
 from fruits_airflow.ui.trainings import read_trainings
 from fruits_airflow.ui.trend import Trend, trend
@@ -24,7 +26,7 @@ from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, EVALUATE_CL
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, REPORT
 
 STATIC = Path(__file__).parent / "static"
-STATIC_FILES = {"pages.css": "text/css", "pages.js": "text/javascript"}
+STATIC_FILES = {"pages.css": "text/css", "pages.js": "text/javascript", "review.js": "text/javascript"}
 
 # Without FastAPI's own pages, to which dependencies do not apply.
 app = FastAPI(
@@ -35,15 +37,8 @@ app = FastAPI(
     redoc_url=None,
     default_response_class=HTMLResponse,
 )
-
-
-def project_bucket() -> Bucket:
-    """Return the project's bucket, with the credentials of Airflow's connection."""
-    settings = Settings.load()
-    return Bucket.of(settings.bucket, region=settings.region)
-
-
-BucketDep = Annotated[Bucket, Depends(project_bucket)]
+app.include_router(retention.router)
+app.include_router(review.router)
 
 
 def emr_client() -> Any:
@@ -103,7 +98,15 @@ def all_runs(bucket: BucketDep, known: AirflowRunsDep) -> str:
     """Return the page of all runs: figures, trends, and the classifiers."""
     runs = read_runs(bucket, known[FEATURES_PIPELINE.dag_id])
     trainings = read_trainings(bucket, known[CLASSIFIER_PIPELINE.dag_id])
-    return render("runs.html", root="", runs=runs, trends=_trends(runs), trainings=trainings, addresses=addresses)
+    return render(
+        "runs.html",
+        root="",
+        runs=runs,
+        trends=_trends(runs),
+        trainings=trainings,
+        addresses=addresses,
+        waiting=len(queued(bucket)),
+    )
 
 
 @app.get("/runs/{run}", dependencies=access.READS_RUNS)

@@ -12,7 +12,8 @@ from mypy_boto3_s3 import S3Client
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.settings import InvalidSettings, Settings
 from fruits_airflow.ui.airflow_runs import AirflowRun
-from fruits_airflow.ui.app import app, project_bucket
+from fruits_airflow.ui.app import app
+from fruits_airflow.ui.project import project_bucket
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FeaturesRunParams
 from fruits_contract.manifest import Finding, Manifest
@@ -27,7 +28,11 @@ PAGES = [
     "/logs/j-1/s-1",
     "/spark/j-1",
     "/static/pages.css",
+    "/retention",
+    "/review",
+    "/review/known/first/Apple/0.jpg",
 ]
+ACTIONS = ["/review/next", "/review/photo", "/review/accept", "/review/reject", "/review/skip"]
 
 
 def write_report(bucket: Bucket, params: FeaturesRunParams, *, findings: tuple[Finding, ...] = (), **figures: Any) -> None:
@@ -57,9 +62,11 @@ def published(s3: S3Client, bucket: Bucket, deployment: Settings) -> FeaturesRun
 def test_every_route_refuses_an_anonymous_request() -> None:
     client = TestClient(app)
     routes = {route.path for route in app.routes}
-    assert len(routes) == len(PAGES), "a route is missing in PAGES"
+    assert len(routes) == len(PAGES) + len(ACTIONS), "a route is missing in PAGES or ACTIONS"
     for page in PAGES:
         assert client.get(page).status_code == 401, page
+    for action in ACTIONS:
+        assert client.post(action, json={}, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 401, action
 
 
 def test_the_page_shows_a_published_run_with_its_figures(reader: TestClient, published: FeaturesRunParams) -> None:
@@ -229,7 +236,7 @@ def test_a_deployment_without_settings_is_told_what_to_create(reader: TestClient
     assert "there is no Airflow Variable" in response.text
 
 
-@pytest.mark.parametrize("name", ["pages.css", "pages.js"])
+@pytest.mark.parametrize("name", ["pages.css", "pages.js", "review.js"])
 def test_style_and_script_are_served(reader: TestClient, name: str) -> None:
     assert reader.get(f"/static/{name}").status_code == 200
     assert reader.get("/static/app.py").status_code == 404
