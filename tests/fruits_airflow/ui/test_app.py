@@ -29,6 +29,8 @@ PAGES = [
     "/spark/j-1",
     "/static/pages.css",
     "/retention",
+    "/erasures",
+    "/erasures/e1/certificate.html",
 ]
 
 
