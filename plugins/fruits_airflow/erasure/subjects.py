@@ -94,7 +94,7 @@ class Subjects(list[Subject]):
 
 
 def find_subjects(bucket: Bucket, requests: Iterable[ErasureRequest], *, now: datetime) -> Subjects:
-    """Resolve the requests to ids, and keep the result before anything is deleted."""
+    """Resolve the requests to ids; `save` the result before anything is deleted."""
     subjects = Subjects(_resumed(bucket, request, now=now) for request in requests)
     wanted = {subject.request.contributor: subject for subject in subjects if subject.request.contributor}
     if wanted:
@@ -108,7 +108,6 @@ def find_subjects(bucket: Bucket, requests: Iterable[ErasureRequest], *, now: da
         for contribution in subject.contributions:
             accepted = _record(bucket, layout.contribution_record(contribution))
             subject.drops |= {accepted.drop} - {""} if accepted else set()
-    subjects.save(bucket)
     return subjects
 
 
