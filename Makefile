@@ -2,7 +2,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export RUNS IMAGES DROP PARAMS TRAIN VOLUMES BUCKET RUN MODEL PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
+export RUNS IMAGES DROP PARAMS TRAIN VOLUMES BUCKET RUN MODEL CONTRIBUTION CONTRIBUTOR PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
 # what Spark runs on in services that are started: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
@@ -77,7 +77,7 @@ COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'd
   group docker" >&2; exit 1; }; python3 local/compose/env.py
 
 ##@ Develop
-.PHONY: test test-fast test-compose test-commands test-contributions test-yarn test-faults test-spark4 fuzz check docs pictures release rollback plugins-zip lock clean
+.PHONY: test test-fast test-compose test-commands test-contributions test-yarn test-faults test-spark4 fuzz check docs pictures release rollback erase plugins-zip lock clean
 test: .venv-dev ## Run all tests that this machine can, but for those with a command of their own below
 	$(PYTHON) -m pytest -m "not separate"
 
@@ -117,6 +117,10 @@ pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMA
 
 rollback: .venv-run ## Take a published run back: BUCKET=name RUN=name, with your AWS credentials; without RUN the classifier: MODEL=id (default: the one before)
 	@$(PYTHON) -m fruits_airflow.rollback $${BUCKET:+--bucket "$$BUCKET"} $${MODEL:+--to "$$MODEL"} $${RUN:+--run "$$RUN"}
+
+erase: .venv-run ## Request the erasure of contributed photos: BUCKET=name CONTRIBUTION=id, or CONTRIBUTOR=hash for all of theirs, with your AWS credentials
+	@$(PYTHON) -m fruits_airflow.erasure $${BUCKET:+--bucket "$$BUCKET"} $${CONTRIBUTION:+--contribution "$$CONTRIBUTION"} \
+	  $${CONTRIBUTOR:+--contributor "$$CONTRIBUTOR"}
 
 release: .venv-run ## Upload a release of the code: BUCKET=name, with your AWS credentials; TENSORFLOW=1 adds the reference engine
 	@$(PYTHON) -m release.upload --bucket "$$BUCKET" $${TENSORFLOW:+--tensorflow}
