@@ -5,24 +5,31 @@
 Compacts small files of the published tables, and deletes files that no table version of the last five days refers to.
 Deletes photos, and what belongs to contributed ones, 11 days after their receipt, in all versions; looks once a day.
 Completes a daily drop that has contributed photos only, in the last hour that its run waits.
+Erases the contributions that were requested to be erased, everywhere, and writes a certificate.
 
 **When**: every hour; or triggered by hand.
 
 **Params**: none.
 
-**Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`, all versions below `raw/` and `contributions/`.
+**Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`, all versions below `raw/` and `contributions/`;
+where there are requests below `erasures/requests/`, all versions of everything.
 
-**Writes**: `tables/`, `raw/`, `contributions/`, `retention.json`.
+**Writes**: `tables/`, `raw/`, `contributions/`, `retention.json`; for an erasure also `runs/`, `logs/`, `models/`, `erasures/`.
 
 **If it fails**: `end_orphaned_clusters` is red when it has found such a cluster: it is terminated, and the log names its run.
 Find out why neither `terminate_cluster` nor EMR's idle limit has ended it. `maintain_tables` is tried again an hour later.
 `enforce_retention` is red when it has found something that was kept for 15 days or longer: it is deleted, and an hour later the
 task looks again. The page "Retention" of "Fruit runs" shows the last look.
+`erase_contributions` is tried again an hour later; the request stays until everything is erased. It is skipped where there is no
+request, and while it waits for a run; after an erasure from the features, `fruits_classifier` starts.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
+
+from fruits_airflow.assets import FEATURES_PUBLISHED
 
 
 @dag(
@@ -80,10 +87,28 @@ def fruits_housekeeping() -> None:
         bucket = Bucket.of(settings.bucket, region=settings.region)
         complete_contributed_drops(bucket, settings, now=datetime.now(UTC))
 
+    @task(task_display_name="Erase contributions", outlets=[FEATURES_PUBLISHED])
+    def erase_contributions() -> None:
+        """Erase the contributions that were requested to be erased; skip, and announce no features, where none were changed."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from fruits_airflow.bucket import Bucket
+        from fruits_airflow.erasure.erase import erase_contributions as erase
+        from fruits_airflow.erasure.runs_under_way import is_run_under_way
+        from fruits_airflow.settings import Settings
+
+        settings = Settings.load()
+        bucket = Bucket.of(settings.bucket, region=settings.region)
+        ti: Any = get_current_context()["ti"]
+        outcome = erase(bucket, is_run_under_way=lambda: is_run_under_way(bucket, ti))
+        if not outcome.needs_training:
+            raise AirflowSkipException(f"{outcome.done} requests are done and {outcome.waiting} wait; no features were erased")
+
     end_orphaned_clusters()
     maintain_tables()
     enforce_retention()
     complete_contributed_drop()
+    erase_contributions()
 
 
 fruits_housekeeping()

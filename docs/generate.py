@@ -36,6 +36,7 @@ BUCKET = {
         "contribution_record",
         "contribution_claim",
         "erasure_request",
+        "erasure_progress",
         "erasure_certificate",
         "erasure_certificate_page",
     ),

@@ -10,6 +10,7 @@ from typing import IO, Any, NamedTuple, cast
 import boto3
 import obstore
 import tenacity
+from botocore.exceptions import ClientError
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.fsspec import FsspecStore
@@ -19,6 +20,7 @@ from fruits_contract import layout
 
 AWS_CONN_ID = "aws_default"
 DELETED_AT_ONCE = 1000  # S3's own limit
+CHUNK_BYTES = 2**20
 UPLOADS_AT_ONCE = 2  # parts of 5 MB of one file; obstore's own 12 take as much memory as a whole file of features
 # botocore renews the credentials of an assumed role when less than ten to fifteen minutes of them are left.
 CREDENTIALS_TTL = timedelta(minutes=5)
@@ -192,6 +194,21 @@ class Bucket:
     def erase(self, key: str) -> int:
         """Delete all versions of one object, and return their number."""
         return self.delete_versions([version for version in self.versions(key) if version.key == key])
+
+    def download(self, version: ObjectVersion, file: IO[bytes]) -> None:
+        """Write the bytes of one version of an object into a file; raise FileNotFoundError when there is no such version."""
+        try:
+            response = self._client.get_object(Bucket=self.name, Key=version.key, VersionId=version.version)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise FileNotFoundError(f"version {version.version} of {self.uri(version.key)} is gone") from error
+            raise
+        for chunk in response["Body"].iter_chunks(CHUNK_BYTES):
+            file.write(chunk)
+
+    def delete_earlier_versions(self, key: str) -> int:
+        """Delete all versions of one object but the current one, and return their number."""
+        return self.delete_versions([each for each in self.versions(key) if each.key == key and not each.is_current])
 
     def incomplete_uploads(self) -> Iterator[IncompleteUpload]:
         """Yield the multipart uploads of the whole bucket that are neither completed nor aborted."""

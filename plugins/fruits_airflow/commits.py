@@ -12,6 +12,7 @@ from fruits_contract import columns
 PUBLISHED, ROLLED_BACK = 1, 2
 # In a commit's metadata: the run whose rows it added, and the version that a rollback returned to.
 RUN, RESTORED = "run", "restored"
+ERASED = "erased"  # in the metadata of a commit that took out contributed photos: how many rows
 HARMLESS = frozenset({"OPTIMIZE", "VACUUM START", "VACUUM END", "ADD COLUMN"})  # operations that leave every row as it was
 
 

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from itertools import pairwise
 
-from deltalake import DeltaTable, WriterProperties
+from deltalake import ColumnProperties, DeltaTable, WriterProperties
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import open_table
@@ -24,6 +24,9 @@ AT_ONCE_BYTES = 2 * 2**30
 # because a fit reads the files that it has listed. Shorter than Delta's default of seven days, because a bucket with versions
 # (infra/storage.yaml) keeps each deleted object for another seven: together less than the 15 days that a raw photo may be kept.
 KEPT_HOURS = 5 * 24
+# Columns whose smallest and largest value delta-rs would copy into the table's log, where an erasure could not reach them.
+PERSONAL = ("path", "contributor")
+NO_STATISTICS = ColumnProperties(statistics_enabled="NONE")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def compact(table: DeltaTable, key: str, lease: Lease) -> int:
         target_size=COMPACTED_BYTES,
         max_concurrent_tasks=1,
         # As the stages write them: small row groups keep the memory of their readers small.
-        writer_properties=WriterProperties(compression="LZ4_RAW", max_row_group_size=ROWS),
+        writer_properties=WriterProperties(
+            compression="LZ4_RAW", max_row_group_size=ROWS, column_properties=dict.fromkeys(PERSONAL, NO_STATISTICS)
+        ),
     )
     return int(done["numFilesRemoved"])
 

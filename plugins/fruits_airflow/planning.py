@@ -25,6 +25,8 @@ from fruits_contract.plan_summary import PlanSummary
 
 log = logging.getLogger(__name__)
 
+# A stage that hangs should not cost hours of a cluster, and one on a slow day must not be ended.
+LEAST_LIMIT_S, LIMIT_FACTOR = 1800, 10
 ROW_GROUP_ROWS = 8192  # of the list of photos: a task reads only the row groups that hold its own
 
 
@@ -104,7 +106,13 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         region=settings.region,
         photos=len(batch),
         job_flow=job_flow(settings, params, nodes=cluster.nodes),
+        stage_limit_s=stage_limit_s(settings, expected_s=cluster.seconds(work)),
     )
+
+
+def stage_limit_s(settings: Settings, *, expected_s: float) -> int:
+    """Return how long a stage may take: far longer than the whole run is expected to, and no longer than the settings allow."""
+    return min(settings.stage_limit_s, LEAST_LIMIT_S + round(LIMIT_FACTOR * expected_s))
 
 
 def _write_inputs(

@@ -8,6 +8,7 @@ from deltalake.transaction import CommitProperties, Transaction
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import (
+    ERASED,
     HARMLESS,
     RESTORED,
     ROLLED_BACK,
@@ -100,6 +101,11 @@ def _return_of(key: str, table: DeltaTable, run: str) -> _Return:
             if others:
                 raise CannotRollBackRun(f"{key} was changed by others since {run}: {', '.join(others)} (docs/runbook.md)")
             return _Return(key, table, int(commit["version"]) - 1)
+        if ERASED in commit:
+            raise CannotRollBackRun(
+                f"contributed photos were erased from {key} after {run} or a later run, and must not come back; upload the other "
+                "photos as they were and run the drop instead"
+            )
         if RUN in commit:
             later.append(str(commit[RUN]))
         elif commit["operation"] not in HARMLESS:

@@ -112,6 +112,11 @@ def erasure_request(request: str) -> str:
     return f"{ERASURE_REQUESTS}{request}.json"
 
 
+def erasure_progress(request: str) -> str:
+    """Return the key of what an erasure has found and removed so far; deleted once it is done."""
+    return f"erasures/progress/{request}.json"
+
+
 def erasure_certificate(request: str) -> str:
     """Return the key of the certificate of an erasure, as data."""
     return f"{ERASURE_CERTIFICATES}{request}.json"

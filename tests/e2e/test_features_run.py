@@ -4,17 +4,21 @@ import csv
 import io
 import math
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from fruits_airflow.erasure.requests import write_request
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
 from tests.e2e.embedded_stack import DAG, EVERY_MINUTE, HOUSEKEEPING, REAL_PHOTOS, arrange
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+
+ERASED = "20261120-" + "0" * 32  # id of a contribution
 
 
 def test_a_first_drop_is_fitted_published_and_leaves_no_cluster(stack, first):
@@ -217,6 +221,7 @@ def cleared(stack, first, tmp_path_factory):
         stack.clear(dag_run_id, "fit_pca")
         stack.wait_for_task(dag_run_id, "create_cluster", "success")
         stack.wait_for_task(dag_run_id, "fit_pca", "deferred")
+        write_request(stack.table(layout.FEATURES_TABLE).bucket, contribution=ERASED, now=datetime.now(UTC))
         stack.pause(HOUSEKEEPING, is_paused=False)
         housekeeping = stack.wait(HOUSEKEEPING, stack.next_run(HOUSEKEEPING))
         stack.pause(HOUSEKEEPING, is_paused=True)
@@ -238,6 +243,15 @@ def test_housekeeping_leaves_the_cluster_of_a_running_run_alone(cleared):
     _, housekeeping = cleared
     assert housekeeping.state == "success"
     assert "is in use" in housekeeping.log("end_orphaned_clusters")
+
+
+def test_an_erasure_waits_for_a_running_run_and_is_not_lost(stack, cleared):
+    refit, housekeeping = cleared
+    assert housekeeping.tasks["erase_contributions"] == "skipped"
+    assert f"Run {refit.dag_run.id} of {DAG} is under way" in housekeeping.log("erase_contributions")
+    assert layout.erasure_request(ERASED) in stack.keys(layout.ERASURE_REQUESTS)
+    assert housekeeping.tasks["enforce_retention"] == "success"
+    assert layout.RETENTION in stack.keys(layout.RETENTION)
 
 
 def test_a_refit_projects_all_retained_photos_anew(stack, cleared):

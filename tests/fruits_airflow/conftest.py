@@ -4,6 +4,7 @@ from tests.fixtures import airflow_home  # noqa: F401
 
 # isort: split
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import boto3
 import pytest
@@ -26,6 +27,11 @@ def versioned_bucket(request: pytest.FixtureRequest, bucket: Bucket, s3: S3Clien
     if request.param == "versioned":
         s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
     return bucket
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 @pytest.fixture

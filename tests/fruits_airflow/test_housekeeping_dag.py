@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
+from fruits_airflow.assets import FEATURES_PUBLISHED
 from fruits_airflow.emr.orphaned_clusters import RUN_LIMIT
 from fruits_contract.pipelines import PIPELINES
 from release import contents
@@ -31,7 +32,12 @@ def test_its_tasks_do_not_wait_for_each_other(dags: dict[str, Any]) -> None:
         "maintain_tables": set(),
         "enforce_retention": set(),
         "complete_contributed_drop": set(),
+        "erase_contributions": set(),
     }
+
+
+def test_an_erasure_from_the_features_starts_a_training(dags: dict[str, Any]) -> None:
+    assert dags["fruits_housekeeping"].get_task("erase_contributions").outlets == [FEATURES_PUBLISHED]
 
 
 def test_a_cluster_may_be_as_old_as_its_run(dags: dict[str, Any]) -> None:

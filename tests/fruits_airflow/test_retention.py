@@ -18,11 +18,6 @@ pytestmark = pytest.mark.slow
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 def received(days: float) -> str:
     """Return the id of a contribution of some days ago."""
     return contributions.new_id(datetime.now(UTC) - timedelta(days=days))

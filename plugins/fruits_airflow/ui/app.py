@@ -13,7 +13,7 @@ from fruits_airflow.bucket import AWS_CONN_ID, Bucket
 from fruits_airflow.contributions import queued
 from fruits_airflow.emr.spark_history import NoSparkHistory, spark_history_address
 from fruits_airflow.settings import InvalidSettings, Settings
-from fruits_airflow.ui import access, addresses, retention, review
+from fruits_airflow.ui import access, addresses, erasures, retention, review
 from fruits_airflow.ui.airflow_runs import AirflowRun, runs_of_dag
 from fruits_airflow.ui.features_runs import FeaturesRun, read_json, read_runs
 from fruits_airflow.ui.pages import render
@@ -37,6 +37,7 @@ app = FastAPI(
     redoc_url=None,
     default_response_class=HTMLResponse,
 )
+app.include_router(erasures.router)
 app.include_router(retention.router)
 app.include_router(review.router)
 

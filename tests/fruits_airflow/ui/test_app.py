@@ -31,6 +31,8 @@ PAGES = [
     "/retention",
     "/review",
     "/review/known/first/Apple/0.jpg",
+    "/erasures",
+    "/erasures/e1/certificate.html",
 ]
 ACTIONS = ["/review/next", "/review/photo", "/review/accept", "/review/reject", "/review/skip"]
 

@@ -1,0 +1,44 @@
+"""Which models may have been trained with a photo: from what each run had listed when it was planned."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from fruits_airflow.bucket import Bucket
+from fruits_contract import layout
+from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER, TRAIN_CLASSIFIER
+
+Models = dict[str, list[str]]
+
+
+def models_trained_with(bucket: Bucket, drops: set[str], *, since: datetime) -> Models:
+    """Return the ids of PCAs and classifiers whose run has read features of the drops.
+
+    "May have been": a run lists the drop's files, not the photo's row. Too many are named rather than too few.
+    """
+    found: dict[str, set[str]] = {"pca": set(), "classifier": set()}
+    if not drops:
+        return {kind: [] for kind in found}
+    folders = tuple(layout.features_drop(drop) for drop in drops)
+    runs = {
+        version.key.split("/")[1]
+        for version in bucket.versions(layout.RUNS)
+        if version.modified >= since and version.key == layout.run_params(version.key.split("/")[1])
+    }
+    for run in runs:
+        params = _read(bucket, layout.run_params(run)) or {}
+        has_read = any(str(key).startswith(folders) for key in _read(bucket, layout.retained(run)) or [])
+        if params.get("mode") == "fit" and (has_read or params.get("drop") in drops):
+            found["pca"].add(params["pca"])
+        elif "drop" not in params and has_read:
+            for stage in (TRAIN_CLASSIFIER, EVALUATE_CLASSIFIER):
+                digests = (_read(bucket, layout.manifest(run, stage.name)) or {}).get("digests", {})
+                found["classifier"] |= {digests["classifier"]} if "classifier" in digests else set()
+    return {kind: sorted(ids) for kind, ids in found.items()}
+
+
+def _read(bucket: Bucket, key: str) -> Any:
+    try:
+        return json.loads(bucket.read(key))
+    except FileNotFoundError:
+        return None
