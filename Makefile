@@ -77,7 +77,7 @@ COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'd
   group docker" >&2; exit 1; }; python3 local/compose/env.py
 
 ##@ Develop
-.PHONY: test test-fast test-compose test-commands test-faults test-spark4 fuzz check docs pictures release rollback erase plugins-zip lock clean
+.PHONY: test test-fast test-compose test-commands test-contributions test-yarn test-faults test-spark4 fuzz check docs pictures release rollback erase plugins-zip lock clean
 test: .venv-dev ## Run all tests that this machine can, but for those with a command of their own below
 	$(PYTHON) -m pytest -m "not separate"
 
@@ -90,8 +90,15 @@ test-compose: .venv-dev ## Run the tests of docker-compose.yaml alone: builds, r
 test-commands: .venv-dev ## Execute every command of README.md and docs/quickstart.md, as they stand there; about 8 minutes
 	$(PYTHON) -m pytest tests/local/test_documented_commands.py
 
+test-contributions: .venv-dev ## Follow a contributed photo in a browser from consent to a new classifier, and erase it; about 10 minutes
+	$(PYTHON) -m pytest tests/e2e/test_user_contributions.py
+
+test-yarn: .venv-dev ## Run stages on a real YARN, its containers killed and its logs read; about 4 minutes
+	$(PYTHON) -m pytest tests/local/stack/test_yarn_runs.py
+
 test-faults: .venv-dev ## Break the running services in some 30 ways and count what is lost; more than half an hour: KILLS=20 KEEP=1
-	$(PYTHON) -m pytest tests/faults
+	$(PYTHON) -m pytest tests/faults/test_executor.py tests/faults/test_clock_skew.py
+	$(PYTHON) -m pytest tests/faults --ignore tests/faults/test_executor.py --ignore tests/faults/test_clock_skew.py
 	@$(PYTHON) -m tests.faults.reliability_page $${KEEP:+--keep}
 
 test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none

@@ -41,7 +41,15 @@ from fruits_airflow.assets import FEATURES_PUBLISHED
 from fruits_airflow.emr.operators import CreateClusterOperator, StageOperator, TerminateClusterOperator
 from fruits_airflow.sensors import WaitForDropSensor
 from fruits_contract import layout
-from fruits_contract.features_pipeline import FEATURES_PIPELINE, FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE
+from fruits_contract.features_pipeline import (
+    DAILY_HOUR_UTC,
+    FEATURES_PIPELINE,
+    FEATURIZE,
+    FIT_PCA,
+    REPORT,
+    TRANSFORM_PCA,
+    VALIDATE,
+)
 
 DROP = "{{ params.drop or dag_run.run_after.strftime('%Y-%m-%d') }}"
 # Templates rather than the output of a task, which would add an edge from that task to every other one.
@@ -51,7 +59,7 @@ CLUSTER = "{{ ti.xcom_pull(task_ids='create_cluster') or '' }}"
 
 @dag(
     doc_md=__doc__,
-    schedule="0 3 * * *",
+    schedule=f"0 {DAILY_HOUR_UTC} * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
     # More than one, because a run that waits for its drop, deferred, must not block runs of other drops.

@@ -4,6 +4,7 @@
 **What**: terminates every EMR cluster of this deployment whose DAG run is over, was deleted, or is older than a run may be.
 Compacts small files of the published tables, and deletes files that no table version of the last five days refers to.
 Deletes photos, and what belongs to contributed ones, 11 days after their receipt, in all versions; looks once a day.
+Completes a daily drop that has contributed photos only, in the last hour that its run waits.
 Erases the contributions that were requested to be erased, everywhere, and writes a certificate.
 
 **When**: every hour; or triggered by hand.
@@ -75,6 +76,17 @@ def fruits_housekeeping() -> None:
         settings = Settings.load()
         enforce(Bucket.of(settings.bucket, region=settings.region), now=datetime.now(UTC))
 
+    @task(task_display_name="Complete contributed drop")
+    def complete_contributed_drop() -> None:
+        """Put `_READY` into a daily drop that has contributed photos only, in the last hour that its run waits."""
+        from fruits_airflow.bucket import Bucket
+        from fruits_airflow.contributed_drop import complete_contributed_drops
+        from fruits_airflow.settings import Settings
+
+        settings = Settings.load()
+        bucket = Bucket.of(settings.bucket, region=settings.region)
+        complete_contributed_drops(bucket, settings, now=datetime.now(UTC))
+
     @task(task_display_name="Erase contributions", outlets=[FEATURES_PUBLISHED])
     def erase_contributions() -> None:
         """Erase the contributions that were requested to be erased; skip, and announce no features, where none were changed."""
@@ -95,6 +107,7 @@ def fruits_housekeeping() -> None:
     end_orphaned_clusters()
     maintain_tables()
     enforce_retention()
+    complete_contributed_drop()
     erase_contributions()
 
 

@@ -38,8 +38,9 @@ def started(stack: Stack) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
             "  make run IMAGES=folder TRAIN=1"
         )
     port = int(os.environ.get("FRUITS_PORT", 0)) or ports.choose({"serving": PREFERRED_PORT})["serving"]
-    limits = {name: value for name, value in os.environ.items() if name.startswith("FRUITS_")}
-    environment = {**kept_variables(), **limits, **stack.env, "FRUITS_PORT": str(port)}
+    own = {name: value for name, value in os.environ.items() if name.startswith("FRUITS_")}
+    key = {"FRUITS_CONTRIBUTOR_KEY": stack.secrets.contributor_key}
+    environment = {**kept_variables(), **key, **own, **stack.env, "FRUITS_PORT": str(port)}
     with foreground.started([sys.executable, "-m", "serving"], env=environment) as process:
         yield process, f"http://127.0.0.1:{port}"
 

@@ -1,4 +1,4 @@
-"""The service's routes, and what lives as long as it does: workers, the current model, metrics."""
+"""The application: its routes, and the task that looks for new models."""
 
 import asyncio
 import contextlib
@@ -11,26 +11,19 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
-from obstore.exceptions import BaseError as StorageError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from serving import problems
-from serving.answers import Answer, answer_of
-from serving.metrics import Metrics
-from serving.models import ModelRefused, Models
-from serving.photo_workers import PhotoWorkers
+from serving import contribution_routes, problems
+from serving.answers import Answer
 from serving.problems import Problem
 from serving.security_headers import SecurityHeaders
+from serving.service import NO_MODEL, Service
 from serving.settings import Settings
-from serving.uploads import FIELD, read_photo
+from serving.uploads import FIELD
 
 log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
-NO_MODEL = "no classifier is current in this bucket yet; run the DAG fruits_classifier (on one machine: make run TRAIN=1)"
 REQUEST_BODY = {
     "required": True,
     "content": {
@@ -43,67 +36,6 @@ REQUEST_BODY = {
         }
     },
 }
-
-
-class Service:
-    """The state of one service: models, workers once there is a model, metrics, and the limit of requests."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.metrics = Metrics()
-        self.models = Models(settings.bucket)
-        self.workers: PhotoWorkers | None = None
-        self.problem = ""  # why the bucket could not be read when it was last asked
-        self._rate = RateLimitItemPerMinute(settings.requests_per_minute) if settings.requests_per_minute else None
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._uploads = 0
-
-    def refresh(self) -> None:
-        """Use the current classifier; start the workers with the first one's network."""
-        refused_before = self.models.refusal
-        try:
-            self.models.refresh()
-            current = self.models.current
-            if current and self.workers is None:
-                model = self.models.read_extractor(current.classifier.extractor)
-                self.workers = PhotoWorkers(self.settings, model, self.metrics)
-        except (StorageError, OSError, ModelRefused, ValueError) as error:
-            # The bucket may answer again later; until then the model in use stays.
-            log.error("the current model cannot be read: %s", error)
-            self.problem = f"the current model cannot be read: {error}"
-            return
-        self.problem = ""
-        if self.models.refusal and self.models.refusal != refused_before:
-            self.metrics.refused_models.inc()
-        if current:
-            self.metrics.model.info({"classifier": current.model_id, "extractor": current.classifier.extractor})
-
-    async def check_rate(self, client: str) -> None:
-        """Refuse a client that has used up its requests."""
-        if self._rate and not await self._limiter.hit(self._rate, client):
-            raise Problem(429, "rate_limited", f"more than {self._rate.amount} requests in a minute", retry_after_s=60)
-
-    async def _read(self, request: Request) -> bytes:
-        """Return the photo; the number of photos that are being sent is bounded, and so is the memory that they take."""
-        if self._uploads >= self.settings.max_waiting:
-            raise Problem(503, "overloaded", f"{self._uploads} photos are being sent already", retry_after_s=1)
-        self._uploads += 1
-        try:
-            return await read_photo(request, self.settings)
-        finally:
-            self._uploads -= 1
-
-    async def predict(self, request: Request) -> Answer:
-        """Answer one request."""
-        began = time.perf_counter()
-        await self.check_rate(request.client.host if request.client else "")
-        content = await self._read(request)
-        if not self.workers or not self.models.current:
-            raise Problem(503, "no_model", NO_MODEL, retry_after_s=60)
-        photo = await self.workers.features_of(content)
-        answer = answer_of(self.models.current, photo, total_ms=(time.perf_counter() - began) * 1000)
-        self.metrics.verdicts.labels(answer.verdict).inc()
-        return answer
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -123,12 +55,14 @@ def create_app(settings: Settings) -> FastAPI:
         title="Fruits",
         version="1",
         summary="Which fruit is on this photo?",
-        description="Photos are analysed in memory. Nothing of them is stored or logged.",
+        description="Photos are analysed in memory, and nothing of them is stored or logged: but for those that are POSTed to "
+        "/contributions with consent.",
         lifespan=lifespan,
     )
     app.add_middleware(SecurityHeaders)
     problems.add_handlers(app)
     _add_routes(app, service)
+    contribution_routes.add_routes(app, service)
     app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
     return app
 

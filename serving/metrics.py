@@ -15,6 +15,7 @@ class Metrics:
             "fruits_request_seconds", "Time of a prediction", buckets=LATENCY_BUCKETS_S, registry=self.registry
         )
         self.verdicts = Counter("fruits_verdicts", "Predictions answered, by verdict", ["verdict"], registry=self.registry)
+        self.contributions = Counter("fruits_contributions", "Photos kept for review", registry=self.registry)
         self.waiting = Gauge("fruits_waiting", "Photos that wait for a worker or are in one", registry=self.registry)
         self.worker_deaths = Counter("fruits_worker_deaths", "Workers that died or were ended", registry=self.registry)
         self.model = Info("fruits_model", "The models in use", registry=self.registry)

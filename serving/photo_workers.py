@@ -5,9 +5,11 @@ import io
 import logging
 import multiprocessing
 import time
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as TaskTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from pebble import ProcessExpired, ProcessPool
@@ -16,15 +18,20 @@ from PIL import Image
 from fruits.colors import colors_of
 from fruits.engines import Engine, open_engine
 from fruits.errors import UnreadableImage
-from fruits.vision import FORMATS, SIZE_PX, decode
+from fruits.vision import FORMATS, SIZE_PX, copy_of, decode
 from serving.metrics import Metrics
 from serving.problems import Problem
 from serving.settings import Settings
 
 log = logging.getLogger(__name__)
 STOP_LIMIT_S = 5
+COPY_PX = 1024  # as the page sends photos
+COPY_QUALITY = 92
 # The last of them: a pool whose worker died while it had nothing to do takes no more tasks.
 WORKER_DIED = (ProcessExpired, BrokenProcessPool, RuntimeError)
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -86,12 +93,19 @@ class PhotoWorkers:
         Problem
             The photo cannot be read, takes too long, or too many others are waiting.
         """
+        return await self._result_of(_features_of, content)
+
+    async def clean_copy_of(self, content: bytes) -> bytes:
+        """Return a JPEG with the pixels of a photo, no side over `COPY_PX`, and nothing else of it; raises as `features_of`."""
+        return await self._result_of(_clean_copy_of, content)
+
+    async def _result_of(self, read: Callable[[bytes], T | Refused], content: bytes) -> T:
         if self._waiting >= self._settings.max_waiting:
             raise Problem(503, "overloaded", f"{self._waiting} photos are waiting already", retry_after_s=1)
         self._waiting += 1
         self._metrics.waiting.set(self._waiting)
         try:
-            found = await self._run(content)
+            found = await self._run(read, content)
         finally:
             self._waiting -= 1
             self._metrics.waiting.set(self._waiting)
@@ -99,23 +113,23 @@ class PhotoWorkers:
             raise Problem(422, found.reason, found.detail)
         return found
 
-    async def _run(self, content: bytes) -> PhotoFeatures | Refused:
+    async def _run(self, read: Callable[[bytes], T | Refused], content: bytes) -> T | Refused:
         try:
-            return await self._attempt(content)
+            return await self._attempt(read, content)
         except WORKER_DIED as error:
             # The worker may have been killed for another reason than this photo.
             log.warning("a worker died; trying once more: %s", error)
         try:
-            return await self._attempt(content)
+            return await self._attempt(read, content)
         except WORKER_DIED as error:
             raise Problem(422, "worker_died", "two workers died while they read this photo") from error
 
-    async def _attempt(self, content: bytes) -> PhotoFeatures | Refused:
+    async def _attempt(self, read: Callable[[bytes], T | Refused], content: bytes) -> T | Refused:
         limit_s = self._settings.photo_timeout_s
         number = await self._free.get()
         try:
-            future = self._pools[number].schedule(_features_of, args=(content,), timeout=limit_s)
-            found: PhotoFeatures | Refused = await asyncio.wrap_future(future)
+            future = self._pools[number].schedule(read, args=(content,), timeout=limit_s)
+            found: T | Refused = await asyncio.wrap_future(future)
         except TaskTimeout as error:
             self._metrics.worker_deaths.inc()
             raise Problem(422, "timeout", f"reading this photo took more than {limit_s:g} s") from error
@@ -174,6 +188,16 @@ def _features_of(content: bytes) -> PhotoFeatures | Refused:
     features = _engine.features(_image)[0]
     ended = time.perf_counter()
     return PhotoFeatures(features, colors_of(_image[0]), (decoded - began) * 1000, (ended - decoded) * 1000)
+
+
+def _clean_copy_of(content: bytes) -> bytes | Refused:
+    copy = io.BytesIO()
+    try:
+        _check_size(content)
+        copy_of(content, longest_px=COPY_PX).save(copy, "JPEG", quality=COPY_QUALITY)
+    except UnreadableImage as error:
+        return Refused(error.reason, str(error))
+    return copy.getvalue()
 
 
 def _check_size(content: bytes) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from obstore.exceptions import BaseError as StorageError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -61,6 +62,11 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> Response:
         return Problem(422, "invalid_request", "; ".join(item["msg"] for item in error.errors())).to_response()
+
+    @app.exception_handler(StorageError)
+    async def _no_storage(_: Request, error: StorageError) -> Response:
+        log.error("the bucket does not answer", exc_info=error)
+        return Problem(503, "no_storage", "the bucket does not answer; nothing was stored", retry_after_s=10).to_response()
 
     @app.exception_handler(Exception)
     async def _unexpected(_: Request, error: Exception) -> Response:

@@ -1,7 +1,8 @@
-"""Reads the photo out of a request, within limits of size and time, in memory only."""
+"""Reads the photo and the fields out of a request, within limits of size and time, in memory only."""
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -20,8 +21,16 @@ class _InMemoryParser(MultiPartParser):
     spool_max_size = 2**62
 
 
-async def read_photo(request: Request, settings: Settings) -> bytes:
-    """Return the bytes of the multipart field `photo`.
+@dataclass(frozen=True)
+class Upload:
+    """The bytes of the photo, and the other fields of the form."""
+
+    photo: bytes
+    fields: dict[str, str]
+
+
+async def read_upload(request: Request, settings: Settings, *, fields: int = 0) -> Upload:
+    """Return the multipart field `photo`, and up to `fields` others.
 
     Raises
     ------
@@ -35,7 +44,7 @@ async def read_photo(request: Request, settings: Settings) -> bytes:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    parser = _InMemoryParser(request.headers, stream(), max_files=1, max_fields=0)
+    parser = _InMemoryParser(request.headers, stream(), max_files=1, max_fields=fields)
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:
@@ -43,7 +52,7 @@ async def read_photo(request: Request, settings: Settings) -> bytes:
     photo = form.get(FIELD)
     if not isinstance(photo, UploadFile):
         raise Problem(400, "no_photo", f"there is no file in the field {FIELD}")
-    return await photo.read()
+    return Upload(await photo.read(), {name: value for name, value in form.items() if isinstance(value, str)})
 
 
 async def _read_body(request: Request, settings: Settings) -> bytes:

@@ -8,7 +8,6 @@ from typing import Any
 from fruits.cluster_counts import count_clusters
 from fruits.clusters import fit_centers
 from fruits.drift import changes_since
-from fruits.feature_files import features_of_run
 from fruits.job_progress import show_progress
 from fruits.photo_map import PhotoMap
 from fruits.projected_rows import first_rejects, write_csv
@@ -18,7 +17,7 @@ from fruits.report_page import page
 from fruits.saved_pca import load_pca, read_card
 from fruits.stage_run import StageRun
 from fruits.storage import Storage
-from fruits.thumbnails import thumbnails_of, without_contributor
+from fruits.thumbnails import thumbnails_of
 from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, REPORT, TRANSFORM_PCA, VALIDATE, FeaturesRunParams
 from fruits_contract.plan_summary import PlanSummary
@@ -42,8 +41,7 @@ def main(argv: list[str]) -> None:
         surveyed = survey(run.context, projected, bucket=params.bucket, k=card.k, count=SAMPLE)
     shown = surveyed.sample.first(MAP_PHOTOS)
     with show_progress(run, what="making thumbnails"):
-        public = without_contributor(run.context, features_of_run(run), bucket=params.bucket, paths=shown.paths.tolist())
-        thumbnails = thumbnails_of(run.context, public, bucket=params.bucket, max_bytes=MAX_THUMBNAIL_BYTES)
+        thumbnails = thumbnails_of(run.context, shown.paths.tolist(), bucket=params.bucket, max_bytes=MAX_THUMBNAIL_BYTES)
     with show_progress(run, what="clustering"):
         centers = fit_centers(surveyed.sample.vectors, clusters=len(surveyed.varieties))
         clusters = count_clusters(run.context, projected, bucket=params.bucket, centers=centers)

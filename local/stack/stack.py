@@ -30,6 +30,7 @@ class Secrets:
     airflow_fernet_key: str
     airflow_jwt_secret: str
     airflow_api_secret: str
+    contributor_key: str
 
     @classmethod
     def generate(cls) -> "Secrets":
@@ -41,6 +42,7 @@ class Secrets:
             airflow_fernet_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             airflow_jwt_secret=secrets.token_hex(32),
             airflow_api_secret=secrets.token_hex(32),
+            contributor_key=secrets.token_hex(32),
         )
 
 
@@ -77,7 +79,8 @@ class Stack:
             return cls(state, Secrets.generate())
         try:
             kept = json.loads(file.read_text())
-            return cls(state, Secrets(**kept["secrets"]), kept["ports"], kept.get("spark", "local"))
+            added = {"contributor_key": Secrets.generate().contributor_key}  # earlier releases had none; `save` keeps it
+            return cls(state, Secrets(**{**added, **kept["secrets"]}), kept["ports"], kept.get("spark", "local"))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{file} is not what this version writes ({error!r}); delete it and start again: it gets new keys, the data stays"

@@ -26,6 +26,8 @@ class Plan:
         Number of photos in the batch, or to train on.
     job_flow
         The RunJobFlow request.
+    stage_limit_s
+        How long each of its stages may take.
     """
 
     pipeline: Pipeline
@@ -33,6 +35,7 @@ class Plan:
     region: str
     photos: int
     job_flow: dict[str, Any]
+    stage_limit_s: int
 
     def to_xcom(self) -> dict[str, Any]:
         """Return the plan as JSON."""
@@ -42,6 +45,7 @@ class Plan:
             "region": self.region,
             "photos": self.photos,
             "job_flow": self.job_flow,
+            "stage_limit_s": self.stage_limit_s,
         }
 
     @classmethod

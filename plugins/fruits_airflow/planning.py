@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from fruits_airflow.bucket import Bucket
+from fruits_airflow.contributed_photos import with_contributors
 from fruits_airflow.current import read_current
 from fruits_airflow.emr.cluster import job_flow
 from fruits_airflow.emr.cost import ClusterSize, Work, cheapest
@@ -24,6 +25,8 @@ from fruits_contract.plan_summary import PlanSummary
 
 log = logging.getLogger(__name__)
 
+# A stage that hangs should not cost hours of a cluster, and one on a slow day must not be ended.
+LEAST_LIMIT_S, LIMIT_FACTOR = 1800, 10
 ROW_GROUP_ROWS = 8192  # of the list of photos: a task reads only the row groups that hold its own
 
 
@@ -58,7 +61,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     rejects = PublishedTable(bucket, layout.REJECTS_TABLE)
 
     known = _known(features, rejects, drop=drop, extractor=extractor)
-    photos = photos_of(bucket, drop)
+    photos = with_contributors(bucket, photos_of(bucket, drop), drop=drop)
     batch = [photo for photo in photos if (photo["path"], photo["etag"]) not in known]
     log.info("Drop %s: %s photos, %s new or changed", drop, len(photos), len(batch))
 
@@ -103,7 +106,13 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         region=settings.region,
         photos=len(batch),
         job_flow=job_flow(settings, params, nodes=cluster.nodes),
+        stage_limit_s=stage_limit_s(settings, expected_s=cluster.seconds(work)),
     )
+
+
+def stage_limit_s(settings: Settings, *, expected_s: float) -> int:
+    """Return how long a stage may take: far longer than the whole run is expected to, and no longer than the settings allow."""
+    return min(settings.stage_limit_s, LEAST_LIMIT_S + round(LIMIT_FACTOR * expected_s))
 
 
 def _write_inputs(

@@ -46,7 +46,8 @@ class Settings:
     poll_s
         Seconds between two polls of S3 or EMR while a task is deferred.
     stage_limit_s
-        How long one stage may take, from adding its step on; then its task fails and the cluster is terminated.
+        How long one stage may take at most, from adding its step on; then its task fails and the cluster is terminated. Runs of
+        fruits_features get half an hour and ten times their expected length, where that is less.
     idle_timeout_s
         Idle time after which EMR terminates a cluster by itself, should everything else fail; at least 60.
     deadline_s

@@ -67,4 +67,5 @@ def plan_training(bucket: Bucket, settings: Settings, *, dag_run_id: str, reques
         region=settings.region,
         photos=rows,
         job_flow=job_flow(settings, params, nodes=nodes),
+        stage_limit_s=settings.stage_limit_s,
     )

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-WAITING, ACCEPTED = "waiting", "accepted"  # a rejected photo has no record any more
+# A rejected photo has its state only until photo and record are deleted.
+WAITING, ACCEPTED, REJECTED = "waiting", "accepted", "rejected"
 _ID = re.compile(r"(\d{8})-[0-9a-f]{32}")
 
 
@@ -81,9 +82,10 @@ class Contribution:
     contributor
         Keyed hash of the contributor's code; the key is not in the bucket.
     state
-        `WAITING` or `ACCEPTED`.
+        `WAITING`, `ACCEPTED` or `REJECTED`.
     label, drop
-        Variety and drop of an accepted photo; '' before.
+        Variety and drop of an accepted photo; '' before. In a record that is still `WAITING` they say where an acceptance that
+        has not ended has put the photo, or is about to.
     """
 
     contribution: str

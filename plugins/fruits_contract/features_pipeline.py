@@ -1,12 +1,14 @@
 """The pipeline `fruits_features`: from a drop of photos to published features and projections."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 
 from fruits_contract import layout
 from fruits_contract.pipeline import InvalidParam, ParamSpec, Pipeline, RunParams, Stage
 
 ENGINES = ("auto", "litert", "openvino", "tensorflow")
 MODES = ("auto", "fit", "transform")
+DAILY_HOUR_UTC = 3  # when the run of a day's drop begins
 
 PCA_SECTION = "PCA"
 EXPERT_SECTION = "Checks, engine and release"
@@ -110,6 +112,20 @@ class FeaturesRunParams(RunParams):
         MAX_REJECT_RATIO.check(self.max_reject_ratio)
         ENGINE.check(self.engine)
         COMPONENTS.check(self.components or None)
+
+
+def daily_run_of(drop: str) -> datetime:
+    """Return when the run of a drop that is named after its day begins; raise ValueError for another name."""
+    day = datetime.strptime(drop, "%Y-%m-%d").date()
+    return datetime.combine(day, time(DAILY_HOUR_UTC), UTC)
+
+
+def next_daily_drop(now: datetime) -> str:
+    """Return the drop of the next daily run after `now`."""
+    today = f"{now.astimezone(UTC):%Y-%m-%d}"
+    if now < daily_run_of(today):
+        return today
+    return f"{now.astimezone(UTC) + timedelta(days=1):%Y-%m-%d}"
 
 
 FEATURIZE = Stage(

@@ -1,4 +1,5 @@
 // The page: takes a photo, scales it down, asks the service, shows the answer.
+import * as contributing from "./contribute.js";
 import { problemText, texts } from "./texts.js";
 
 const LONGEST_SIDE_PX = 1024;
@@ -39,6 +40,7 @@ function setLanguage(name) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
   }
   element("photo").alt = known.photoAlt;
+  contributing.setLanguage(language);
   show(shown);
 }
 
@@ -64,10 +66,12 @@ async function ask(file) {
   asked += 1;
   const question = asked;
   lastPhoto = file;
+  contributing.offer("busy", null);
   show({ state: "busy" });
   const state = await answerOf(file);
   if (question !== asked) return; // another photo was chosen meanwhile
   show(state);
+  contributing.offer(state.state, state.photo);
   result.focus({ preventScroll: true });
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   result.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "nearest" });
@@ -92,7 +96,7 @@ async function answerOf(file) {
   }
   try {
     const content = await response.json();
-    return response.ok ? { state: content.verdict, answer: content } : { state: "failed", reason: content.reason };
+    return response.ok ? { state: content.verdict, answer: content, photo } : { state: "failed", reason: content.reason };
   } catch {
     return { state: "failed", reason: "other" };
   }

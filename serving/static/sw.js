@@ -1,6 +1,6 @@
 // Keeps the page itself for when there is no network. Photos and answers are never kept.
-const CACHE = "fruits-1";
-const SHELL = ["./", "style.css", "app.js", "texts.js", "manifest.webmanifest", "icon.svg", "icon-192.png"];
+const CACHE = "fruits-2";
+const SHELL = ["./", "style.css", "app.js", "contribute.js", "texts.js", "manifest.webmanifest", "icon.svg", "icon-192.png"];
 
 addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(SHELL)).then(() => self.skipWaiting()));

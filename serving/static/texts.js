@@ -1,4 +1,6 @@
 // The page's texts, by language. A key that ends in a reason is a problem's `reason` (serving/problems.py).
+export const CONSENT_VERSION = "2026-11-27"; // of `terms` and `consent`: a change of them is a new version (serving/contributions.py)
+
 export const texts = {
   en: {
     title: "Which fruit is this?",
@@ -8,7 +10,29 @@ export const texts = {
     camera: "Take a photo",
     file: "Choose a file",
     privacy:
-      "The photo is scaled down on this device, sent to this service, analysed in memory and not kept. Nothing is stored.",
+      "The photo is scaled down on this device, sent to this service, analysed in memory and not kept, unless you agree to that afterwards.",
+    contribute: "Help to improve the answer",
+    consent: "Keep my photo to improve the model.",
+    terms:
+      "What is kept: the photo without its time and place, the answer above, and a random code of this browser in a form that only this service can trace. " +
+      "Where: in the European Union. Who sees it: the people who name the fruit on it. How long: the photo less than 15 days; the numbers computed from it and its name until you delete them. " +
+      "You get a token that deletes all of it at any time. Please contribute no photos of people.",
+    send: "Contribute this photo",
+    agreeFirst: "Tick the box first, if you agree.",
+    kept: "The photo is kept. Thank you.",
+    keepToken: "This token deletes it, and is shown only now:",
+    copy: "Copy the token",
+    copied: "Copied.",
+    eraseNow: "Delete the photo",
+    not_kept_sure: "The photo is not kept: the answer is certain now.",
+    not_kept_too_many: "The photo is not kept: you have contributed as many as we can use today. Thank you.",
+    eraseHeading: "Delete a contributed photo",
+    eraseLabel: "The token that you were given",
+    erase: "Delete",
+    requested: "The photo and everything that was made of it will be deleted within some hours. The same token then shows the proof.",
+    erased: (at) => `Deleted on ${at}.`,
+    unknown_token: "This token is not complete. Copy the whole token.",
+    consent_outdated: "The conditions have changed. Load this page again.",
     photoAlt: "The photo that you chose",
     working: "Looking at the photo …",
     not_sure: "Not sure",
@@ -42,7 +66,29 @@ export const texts = {
     camera: "Prendre une photo",
     file: "Choisir un fichier",
     privacy:
-      "La photo est réduite sur cet appareil, envoyée à ce service, analysée en mémoire et n’est pas conservée. Rien n’est enregistré.",
+      "La photo est réduite sur cet appareil, envoyée à ce service, analysée en mémoire et n’est pas conservée, sauf si vous l’acceptez ensuite.",
+    contribute: "Aider à améliorer la réponse",
+    consent: "Conserver ma photo pour améliorer le modèle.",
+    terms:
+      "Ce qui est conservé : la photo sans sa date ni son lieu, la réponse ci-dessus et un code aléatoire de ce navigateur, sous une forme que seul ce service peut relier. " +
+      "Où : dans l’Union européenne. Qui la voit : les personnes qui nomment le fruit. Combien de temps : la photo moins de 15 jours ; les nombres calculés à partir d’elle et son nom jusqu’à ce que vous les supprimiez. " +
+      "Vous recevez un jeton qui supprime le tout à tout moment. Merci de ne pas envoyer de photos de personnes.",
+    send: "Donner cette photo",
+    agreeFirst: "Cochez d’abord la case, si vous êtes d’accord.",
+    kept: "La photo est conservée. Merci.",
+    keepToken: "Ce jeton la supprime ; il n’est affiché que maintenant :",
+    copy: "Copier le jeton",
+    copied: "Copié.",
+    eraseNow: "Supprimer la photo",
+    not_kept_sure: "La photo n’est pas conservée : la réponse est maintenant certaine.",
+    not_kept_too_many: "La photo n’est pas conservée : vous en avez donné autant que nous pouvons en utiliser aujourd’hui. Merci.",
+    eraseHeading: "Supprimer une photo donnée",
+    eraseLabel: "Le jeton que vous avez reçu",
+    erase: "Supprimer",
+    requested: "La photo et tout ce qui en a été tiré seront supprimés dans quelques heures. Le même jeton en montrera alors la preuve.",
+    erased: (at) => `Supprimée le ${at}.`,
+    unknown_token: "Ce jeton n’est pas complet. Copiez le jeton en entier.",
+    consent_outdated: "Les conditions ont changé. Rechargez cette page.",
     photoAlt: "La photo que vous avez choisie",
     working: "Analyse de la photo …",
     not_sure: "Pas certain",

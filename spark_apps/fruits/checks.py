@@ -133,5 +133,7 @@ def _lengths(vectors: pa.ListArray) -> np.ndarray:
 
 
 def _some(items: list[str]) -> str:
+    if not items:
+        return "contributed photos, which are not named"
     more = len(items) - EXAMPLES
     return "; ".join(items[:EXAMPLES]) + (f"; and {more} more" if more > 0 else "")

@@ -14,6 +14,7 @@ from fruits.calibration import ReliabilityBin
 from fruits.classifier import Classifier
 from fruits.held_out import is_for_calibration
 from fruits.labelled_rows import LabelledRows
+from fruits_contract import layout
 
 NAMED_PHOTOS = 5
 NOT_A_CLASS = -1
@@ -31,7 +32,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Photos of `truth` that were taken for `answer`: how many, and the names of the first."""
+    """Photos of `truth` that were taken for `answer`: how many, and the names of the first that nobody contributed."""
 
     truth: str
     answer: str
@@ -150,5 +151,10 @@ def _confusions(paths: list[str], truths: list[str], answers: list[str]) -> tupl
     for path, truth, answer in zip(paths, truths, answers, strict=True):
         if truth != answer:
             photos.setdefault((truth, answer), []).append(path)
-    found = [Confusion(*pair, len(names), tuple(names[:NAMED_PHOTOS])) for pair, names in photos.items()]
+    found = [Confusion(*pair, len(names), _named(names)) for pair, names in photos.items()]
     return tuple(sorted(found, key=lambda item: (-item.count, item.truth, item.answer)))
+
+
+def _named(paths: list[str]) -> tuple[str, ...]:
+    """Return the first paths of photos that nobody contributed: a card outlives the photos that it names."""
+    return tuple([path for path in paths if not layout.contribution_of(path)][:NAMED_PHOTOS])

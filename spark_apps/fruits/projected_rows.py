@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from fruits.storage import Storage
-from fruits_contract import columns
+from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
 
@@ -27,6 +27,7 @@ def write_csv(out: IO[str], storage: Storage, files: Sequence[WrittenFile], *, k
 
 
 def first_rejects(storage: Storage, files: Sequence[WrittenFile], *, count: int) -> list[dict[str, Any]]:
-    """Return the first `count` rejects of the files, by path."""
+    """Return the first `count` rejects of the files, by path; none of contributed photos."""
     rejects = (row for file in files for rows in storage.read_rows(file.key, list(columns.REJECTS)) for row in rows.to_pylist())
-    return heapq.nsmallest(count, rejects, key=lambda row: str(row["path"]))
+    shown = (row for row in rejects if not layout.contribution_of(row["path"]))
+    return heapq.nsmallest(count, shown, key=lambda row: str(row["path"]))

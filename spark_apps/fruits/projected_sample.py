@@ -12,13 +12,15 @@ from pyspark import SparkContext
 from fruits.checks import projection_faults
 from fruits.row_counts import in_tasks
 from fruits.storage import Storage
-from fruits_contract import columns
+from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
 
 @dataclass(frozen=True)
 class PhotoSample:
     """Photos with their projections; those whose paths have the smallest digests, in that order, so the same each time.
+
+    No contributed photos: what a report shows of a photo stays when the photo is erased.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ class VarietySums:
 
 @dataclass(frozen=True)
 class Survey:
-    """A sample of the photos, and the sums of every variety over all photos."""
+    """A sample of the photos that nobody contributed, and the sums of every variety over all photos."""
 
     sample: PhotoSample
     varieties: dict[str, VarietySums] = field(default_factory=dict)
@@ -113,9 +115,11 @@ def survey_rows(rows: pa.RecordBatch, *, k: int, count: int) -> Survey:
     rows = without_faults(rows, k=k)
     paths, labels = (np.array(rows[name].to_pylist(), dtype=object) for name in ("path", "label"))
     vectors = projections_of(rows, k=k)
-    digests = np.array([_digest(path) for path in paths], dtype=np.uint64)
-    kept = np.argsort(digests, kind="stable")[:count]
-    sample = PhotoSample(digests[kept], paths[kept], labels[kept], vectors[kept])
+    shown = np.array([number for number, path in enumerate(paths) if not layout.contribution_of(path)], dtype=np.int64)
+    digests = np.array([_digest(path) for path in paths[shown]], dtype=np.uint64)
+    first = np.argsort(digests, kind="stable")[:count]
+    kept = shown[first]
+    sample = PhotoSample(digests[first], paths[kept], labels[kept], vectors[kept])
     varieties = {}
     for label in set(labels):
         own = vectors[labels == label].astype(np.float64)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark import RDD, SparkContext
 
 from fruits.storage import Storage
+from fruits_contract import layout
 from fruits_contract.manifest import WrittenFile
 
 EXAMPLES = 5
@@ -22,7 +23,7 @@ ROWS_PER_TASK = 10_000  # fewer are read in the time that one more Python worker
 
 @dataclass(frozen=True)
 class RowCounts:
-    """Rows of some files: in all, by label, and by fault, each fault with the paths of its first rows."""
+    """Rows of some files: in all, by label, and by fault, each fault with the first paths that nobody contributed."""
 
     rows: int = 0
     labels: Counter[str] = field(default_factory=Counter)
@@ -78,12 +79,12 @@ def count_batch(rows: pa.RecordBatch, faults: dict[str, np.ndarray]) -> RowCount
         len(rows),
         labels,
         Counter({name: int(is_faulty.sum()) for name, is_faulty in found.items()}),
-        {name: rows["path"].filter(pa.array(is_faulty))[:EXAMPLES].to_pylist() for name, is_faulty in found.items()},
+        {name: _examples(rows["path"].filter(pa.array(is_faulty)).to_pylist()) for name, is_faulty in found.items()},
     )
 
 
 def find_duplicates(context: SparkContext, files: Sequence[WrittenFile], *, bucket: str) -> tuple[int, list[str]]:
-    """Return how many paths occur more than once in the files, and a few of them.
+    """Return how many paths occur more than once in the files, and a few of them that nobody contributed.
 
     The paths are shuffled by their hash, so that no process holds all of them.
     """
@@ -98,4 +99,10 @@ def find_duplicates(context: SparkContext, files: Sequence[WrittenFile], *, buck
     paths = in_tasks(context, files).flatMap(paths_of).reduceByKey(add)
     repeated = paths.filter(lambda counted: counted[1] > 1).keys()
     count = repeated.count()
-    return count, repeated.take(EXAMPLES) if count else []
+    named = repeated.filter(lambda path: not layout.contribution_of(path))
+    return count, named.take(EXAMPLES) if count else []
+
+
+def _examples(paths: list[str]) -> list[str]:
+    """Return the first paths of photos that nobody contributed: findings get into logs and reports."""
+    return [path for path in paths if not layout.contribution_of(path)][:EXAMPLES]

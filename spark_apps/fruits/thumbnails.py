@@ -5,13 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image
 from pyspark import SparkContext
 
 from fruits.errors import UnreadableImage
-from fruits.feature_files import FeatureFile
 from fruits.photo_reader import read_photo
 from fruits.storage import Storage
 from fruits.vision import decode
@@ -34,24 +31,6 @@ def thumbnail(content: bytes) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "WEBP", quality=QUALITY, method=4)
     return out.getvalue()
-
-
-def without_contributor(context: SparkContext, files: Sequence[FeatureFile], *, bucket: str, paths: Sequence[str]) -> list[str]:
-    """Return those of the `paths` that the files of features list, each time without a contributor, in the order given."""
-    if not files or not paths:
-        return []
-    wanted = pa.array(paths, pa.string())
-
-    def contributors(file: FeatureFile) -> Iterator[tuple[str, bool]]:
-        for rows in Storage(bucket).read_rows(file.key, ["path", "contributor"]):
-            found = rows.filter(pc.is_in(rows["path"], wanted))
-            for path, contributor in zip(found["path"].to_pylist(), found["contributor"].to_pylist(), strict=True):
-                yield path, contributor == ""
-
-    tasks = min(len(files), context.defaultParallelism)
-    found = context.parallelize(files, tasks).flatMap(contributors).collect()
-    public = {path for path, is_public in found if is_public} - {path for path, is_public in found if not is_public}
-    return [path for path in paths if path in public]
 
 
 def thumbnails_of(context: SparkContext, paths: Sequence[str], *, bucket: str, max_bytes: int) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ import re
 import struct
 import time
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -66,15 +67,35 @@ def decode(content: bytes, *, size_px: int = SIZE_PX, out: np.ndarray | None = N
     ----------
     docs/decisions/0003: bicubic, because the reference features use Pillow's default; how far scaled DCT is from decoding whole.
     """
-    if not content:
-        raise UnreadableImage("empty", "the object has 0 bytes")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        photo, width, height = _read(content, size_px=size_px)
+
+    def resize(upright: Image.Image) -> Image.Image:
+        return upright.resize((size_px, size_px), Image.Resampling.BICUBIC)
+
+    photo, width, height = _read(content, enough_px=SCALED_DCT_MARGIN * size_px, resize=resize)
     image = np.empty((size_px, size_px, 3), np.float32) if out is None else out
     np.divide(np.asarray(photo), np.float32(127.5), out=image)
     np.subtract(image, np.float32(1), out=image)
     return image, width, height
+
+
+def copy_of(content: bytes, *, longest_px: int) -> Image.Image:
+    """Return the pixels of a photo: upright, in RGB, no side longer than `longest_px`, and nothing else of the file.
+
+    Pillow keeps comments, EXIF, XMP and ICC profiles of a photo with its pixels, and some of them are written into its copies.
+
+    Raises
+    ------
+    UnreadableImage
+        As `decode`.
+    """
+
+    def resize(upright: Image.Image) -> Image.Image:
+        scale = min(1, longest_px / max(upright.size))
+        width, height = (max(1, round(scale * side)) for side in upright.size)
+        return upright.resize((width, height), Image.Resampling.BICUBIC)
+
+    photo, _, _ = _read(content, enough_px=longest_px, resize=resize)
+    return Image.fromarray(np.asarray(photo))
 
 
 # Pillow's texts: "decoder jpeg not available", "Unsupported BMP compression (5)", "... not yet supported".
@@ -100,13 +121,27 @@ class _LimitedFile(io.BytesIO):
         return super().read(size)
 
 
-def _read(content: bytes, *, size_px: int) -> tuple[Image.Image, int, int]:
-    """Return the photo upright, in RGB and resized to a square, and its stored width and height, upright."""
+def _read(content: bytes, *, enough_px: int, resize: Callable[[Image.Image], Image.Image]) -> tuple[Image.Image, int, int]:
+    """Return the photo upright, in RGB and resized, and its stored width and height, upright.
+
+    Parameters
+    ----------
+    enough_px
+        A JPEG is decoded at the smallest size with both sides at least this long.
+    """
+    if not content:
+        raise UnreadableImage("empty", "the object has 0 bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _read_any(content, enough_px=enough_px, resize=resize)
+
+
+def _read_any(content: bytes, *, enough_px: int, resize: Callable[[Image.Image], Image.Image]) -> tuple[Image.Image, int, int]:
     try:
         with Image.open(_LimitedFile(content), formats=FORMATS) as photo:
             width, height = photo.size
             _check_pixels(photo)
-            photo.draft(None, (SCALED_DCT_MARGIN * size_px, SCALED_DCT_MARGIN * size_px))
+            photo.draft(None, (enough_px, enough_px))
             in_memory = max(photo.width * photo.height, _tile_pixels(photo))
             if photo.info.get("progressive"):  # a JPEG that is kept whole, whatever the draft's size
                 in_memory = width * height
@@ -118,7 +153,7 @@ def _read(content: bytes, *, size_px: int) -> tuple[Image.Image, int, int]:
                     width, height = height, width
                 turn = TURNS.get(orientation)
                 upright = _rgb(photo.transpose(turn) if turn is not None else photo)
-                return upright.resize((size_px, size_px), Image.Resampling.BICUBIC), width, height
+                return resize(upright), width, height
     except FruitsError:
         raise
     except UnidentifiedImageError as error:

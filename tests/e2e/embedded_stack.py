@@ -170,7 +170,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     source = (REPO / "dags" / f"{DAG}.py").read_text()
     for file in (REPO / "dags").glob("*.py"):
         shutil.copy(file, dags)
-    (dags / f"{EVERY_MINUTE}.py").write_text(source.replace("0 3 * * *", "* * * * *").replace(f"{DAG}()", f"{EVERY_MINUTE}()"))
+    daily = 'schedule=f"0 {DAILY_HOUR_UTC} * * *"'
+    assert daily in source
+    copy = source.replace(daily, 'schedule="* * * * *"').replace(f"{DAG}()", f"{EVERY_MINUTE}()")
+    (dags / f"{EVERY_MINUTE}.py").write_text(copy)
 
     lineage = tmp_path_factory.mktemp("lineage")
     openlineage = lineage / "openlineage.yml"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
+from random import Random
 from threading import Thread
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, web
@@ -117,11 +117,11 @@ def slow(seconds: float) -> Fault:
 
 
 def one_in(every: int, answer: Callable[[], web.Response]) -> Fault:
-    """Return a fault that meets every n-th request."""
-    number = count(1)
+    """Return a fault that meets one in n requests, at random: every n-th one may always be the same of a repeated sequence."""
+    random = Random(0)
 
     async def fault(request: web.Request) -> web.StreamResponse | None:
-        return answer() if next(number) % every == 0 else None
+        return answer() if random.random() < 1 / every else None
 
     return fault
 

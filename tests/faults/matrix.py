@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+
+import httpx
 
 from fruits_contract import layout
 from local.stack.supervision import Supervisor
@@ -48,6 +50,16 @@ class FaultyStack:
             f"{task} is never {states}: {self.task_states(dag_run_id)}"
         )
 
+    def wait_for_api(self) -> None:
+        """Wait until Airflow's API answers (again)."""
+
+        def answers() -> bool:
+            with suppress(httpx.TransportError):
+                return bool(self.stack.api.task_order(DAG))
+            return False
+
+        assert wait_until(answers, timeout_s=TASK_LIMIT_S, every_s=0.5)
+
     def wait_for_step(self, dag_run_id: str, task: str) -> None:
         """Wait until the step of a stage runs in Spark."""
         self.wait_for(dag_run_id, task, "deferred")
@@ -87,6 +99,7 @@ class FaultyStack:
         with during or nullcontext():
             dag_run_id = self.trigger(drop, **(params or {}))
             breaking(dag_run_id)
+            self.wait_for_api()
             ended = self.stack.wait(DAG, dag_run_id)
         return self.judge(fault, ended, drop, before=before, began=began, must_succeed=must_succeed)
 

@@ -21,14 +21,16 @@ def clear(faulty: FaultyStack, dag_run_id: str, task: str, **options: Any) -> No
 
 @pytest.mark.parametrize("task", ["featurize", "validate"])
 def test_stage_cleared_while_deferred(faulty: FaultyStack, drop: str, record: Record, task: str) -> None:
-    clusters: list[str] = []
+    runs: list[str] = []
 
     def clear_it(dag_run_id: str) -> None:
         faulty.wait_for_step(dag_run_id, task)
         clear(faulty, dag_run_id, task, include_downstream=True)
-        clusters.append(faulty.cluster_of(dag_run_id))
+        runs.append(dag_run_id)
 
-    record(faulty.survive(f"{task} cleared while deferred", drop, clear_it, must_succeed=True))
+    row = faulty.survive(f"{task} cleared while deferred", drop, clear_it, must_succeed=True)
+    assert faulty.cluster_of(runs[0]), "one cluster and no other"
+    record(row)
 
 
 def test_publish_cleared_while_running(faulty: FaultyStack, drop: str, record: Record) -> None:

@@ -12,6 +12,7 @@ from tests.faults.outcome import Published
 
 pytestmark = [pytest.mark.slow, pytest.mark.separate]
 
+HOUSEKEEPING = "fruits_housekeeping"
 Record = Callable[[Row], None]
 
 
@@ -22,6 +23,20 @@ def test_two_runs_of_one_drop(faulty: FaultyStack, drop: str, record: Record) ->
     assert "success" in {each.state for each in ended}
     worst = next((each for each in ended if each.state != "success"), ended[0])
     record(faulty.judge("two runs of one drop at once", worst, drop, before=before, began=began))
+
+
+def test_housekeeping_during_a_run(faulty: FaultyStack, drop: str, record: Record) -> None:
+    """While a fit has listed the files of the tables, housekeeping looks for orphans, compacts and vacuums."""
+    faulty.stack.pause(HOUSEKEEPING, is_paused=False)
+
+    def keep_house(dag_run_id: str) -> None:
+        faulty.wait_for_step(dag_run_id, "featurize")
+        ended = faulty.stack.wait(HOUSEKEEPING, faulty.stack.api.trigger(HOUSEKEEPING, {}))
+        assert ended.state == "success", ended.tasks
+
+    row = faulty.survive("housekeeping during a fit", drop, keep_house, params={"mode": "fit"}, must_succeed=True)
+    faulty.stack.pause(HOUSEKEEPING, is_paused=True)
+    record(row)
 
 
 def test_two_fits_of_two_drops(faulty: FaultyStack, drop: str, record: Record, tmp_path_factory: pytest.TempPathFactory) -> None:

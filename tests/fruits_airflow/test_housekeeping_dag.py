@@ -31,6 +31,7 @@ def test_its_tasks_do_not_wait_for_each_other(dags: dict[str, Any]) -> None:
         "end_orphaned_clusters": set(),
         "maintain_tables": set(),
         "enforce_retention": set(),
+        "complete_contributed_drop": set(),
         "erase_contributions": set(),
     }
 

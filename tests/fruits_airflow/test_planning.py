@@ -10,7 +10,7 @@ from mypy_boto3_s3 import S3Client
 
 from fruits_airflow import planning
 from fruits_airflow.bucket import Bucket, ObjectInfo
-from fruits_airflow.planning import plan_run
+from fruits_airflow.planning import plan_run, stage_limit_s
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import layout
@@ -174,6 +174,12 @@ def test_the_report_can_read_what_the_plan_expects(bucket: Bucket, deployment: S
     assert [summary.previous_run for summary in summaries] == ["", "r1", "r2"]
     assert 0 < summaries[0].spot_usd < summaries[0].on_demand_usd
     assert summaries[0].s3_usd > 0 and summaries[0].expected_seconds > 0
+
+
+def test_the_time_limit_of_a_stage_follows_the_batch(settings: Settings) -> None:
+    assert stage_limit_s(settings, expected_s=300) == 1800 + 3000
+    assert stage_limit_s(settings, expected_s=100_000) == settings.stage_limit_s, "the settings are the upper bound"
+    assert stage_limit_s(replace(settings, stage_limit_s=3), expected_s=300) == 3
 
 
 def test_tensorflow_is_refused_where_the_release_lacks_it(bucket: Bucket, deployment: Settings) -> None:

@@ -1,6 +1,7 @@
 """The run parameters of `fruits_features` are within their bounds, and agree with the trigger form."""
 
 from dataclasses import asdict, fields
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fruits_contract import layout
-from fruits_contract.features_pipeline import ENGINES, FEATURES_PIPELINE, FeaturesRunParams
+from fruits_contract.features_pipeline import ENGINES, FEATURES_PIPELINE, FeaturesRunParams, daily_run_of, next_daily_drop
 from fruits_contract.pipeline import InvalidParam, ParamSpec
 
 names = st.from_regex(layout.NAME, fullmatch=True)
@@ -74,3 +75,22 @@ def test_every_default_is_within_its_own_bounds(spec: ParamSpec) -> None:
 def test_a_run_parameter_has_the_default_of_the_trigger_form(name: str) -> None:
     defaults = {item.name: item.default for item in fields(FeaturesRunParams)}
     assert defaults[name] == FEATURES_PIPELINE.resolve({})[name]
+
+
+@pytest.mark.parametrize(
+    ("now", "drop"),
+    [
+        ("2026-11-22T02:59:59+00:00", "2026-11-22"),
+        ("2026-11-22T03:00:00+00:00", "2026-11-23"),
+        ("2026-11-22T04:30:00+05:00", "2026-11-22"),
+        ("2026-12-31T23:00:00+00:00", "2027-01-01"),
+    ],
+)
+def test_the_next_daily_drop_is_that_of_the_next_run(now: str, drop: str) -> None:
+    assert next_daily_drop(datetime.fromisoformat(now)) == drop
+
+
+def test_a_daily_run_begins_at_its_hour_in_utc() -> None:
+    assert daily_run_of("2026-11-22") == datetime(2026, 11, 22, 3, tzinfo=UTC)
+    with pytest.raises(ValueError, match="does not match format"):
+        daily_run_of("first")

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ from local import REPO
 from local.stack import ports
 from local.waiting import wait_until
 from release.extractor import Extractor
+from serving.contributions import CONSENT_VERSION
 from tests.fixtures.s3_server import client_of
 
 VARIETIES = ("Apple Golden 1", "Cherry 3", "Tomato 1")
 PER_VARIETY = 16
 START_LIMIT_S = 60
+CONTRIBUTOR_KEY = "k" * 32
+CONSENT = {"contributor": "0" * 32, "consent": CONSENT_VERSION, "language": "fr"}
 
 
 @dataclass
@@ -49,6 +52,14 @@ class Service:
 
     def predict(self, content: bytes, **headers: str) -> httpx.Response:
         return self.http.post(f"{self.url}/predict", files={"photo": ("p.jpg", content)}, headers=headers)
+
+    def contribute(self, content: bytes, fields: dict[str, str] | None = None, **headers: str) -> httpx.Response:
+        """Send a photo with the fields of a page whose user has agreed, or with other ones."""
+        fields = CONSENT if fields is None else fields
+        return self.http.post(f"{self.url}/contributions", data=fields, files={"photo": ("p.jpg", content)}, headers=headers)
+
+    def erase(self, token: str, **headers: str) -> httpx.Response:
+        return self.http.post(f"{self.url}/erasures", json={"token": token}, headers=headers)
 
     def ready(self) -> httpx.Response:
         return self.http.get(f"{self.url}/ready")
@@ -121,6 +132,16 @@ def models(s3_environment: dict[str, str], extractor: Extractor, classifier: Cla
     return "models"
 
 
+@pytest.fixture(scope="session")
+def doubting_models(s3_environment: dict[str, str], extractor: Extractor, classifier: Classifier) -> str:
+    """A bucket whose classifier is sure of nothing."""
+    client = client_of(s3_environment)
+    client.create_bucket(Bucket="doubting")
+    client.upload_file(str(extractor.path()), "doubting", layout.extractor(extractor.digest))
+    promote(client, "doubting", replace(classifier, sure_above=1.01))
+    return "doubting"
+
+
 Start = Callable[..., Service]
 
 
@@ -168,3 +189,9 @@ def _python_path() -> str:
 def service(start: Start, models: str) -> Service:
     """A service that no test changes."""
     return start(models)
+
+
+@pytest.fixture(scope="session")
+def doubting_service(start: Start, doubting_models: str) -> Service:
+    """A service that is sure of nothing, and keeps photos."""
+    return start(doubting_models, contributor_key=CONTRIBUTOR_KEY, contributions_per_day=1_000_000)

@@ -1,4 +1,7 @@
-"""Ten thousand requests, one in twenty of them hostile: every good one is answered, none makes an error, memory stays flat."""
+"""Ten thousand photos, one in twenty of them hostile: every good one is answered, none makes an error, memory stays flat.
+
+Every other one is sent to be contributed, half of those without consent: none of these is stored.
+"""
 
 import io
 import socket
@@ -11,12 +14,15 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import numpy as np
 import psutil
 import pytest
+from mypy_boto3_s3 import S3Client
 from PIL import Image
 
-from tests.serving.conftest import VARIETIES, Service, Start
+from fruits_contract import layout
+from tests.serving.conftest import CONSENT, CONTRIBUTOR_KEY, VARIETIES, Service, Start
 
 pytestmark = pytest.mark.slow
 
@@ -84,31 +90,61 @@ def hostile(photos: dict[str, list[bytes]]) -> list[bytes]:
     ]
 
 
-def test_ten_thousand_requests(start: Start, models: str, photos: dict[str, list[bytes]], hostile: list[bytes]) -> None:
-    service = start(models)
+def test_ten_thousand_requests(
+    start: Start, doubting_models: str, s3: S3Client, photos: dict[str, list[bytes]], hostile: list[bytes]
+) -> None:
+    service = start(doubting_models, contributor_key=CONTRIBUTOR_KEY, contributions_per_day=REQUESTS)
+    stored_before = stored(s3, doubting_models)
+    kept: list[str] = []
     good: Counter[int] = Counter()
     bad: Counter[int] = Counter()
+    refused: Counter[int] = Counter()
     wrong: list[tuple[str, str]] = []
 
     def ask(number: int) -> None:
         if number % HOSTILE_EVERY == 0:
-            bad[service.predict(hostile[number // HOSTILE_EVERY % len(hostile)]).status_code] += 1
+            body = hostile[number // HOSTILE_EVERY % len(hostile)]
+            response = service.predict(body) if number % (2 * HOSTILE_EVERY) else service.contribute(body)
+            bad[response.status_code] += 1
+            kept.extend(receipts_of(response))
             return
         variety = VARIETIES[number % len(VARIETIES)]
-        response = service.predict(photos[variety][number % 16])
+        photo = photos[variety][number % 16]
+        if number % 4 == 3:
+            refused[service.contribute(photo, {**CONSENT, "consent": ""}).status_code] += 1
+            return
+        response = service.contribute(photo) if number % 4 == 1 else service.predict(photo)
         good[response.status_code] += 1
-        if response.is_success and (found := response.json()["variety"]["name"]) != variety:
+        kept.extend(receipts_of(response))
+        answer = response.json() if response.is_success else {}
+        if answer and (found := answer.get("answer", answer)["variety"]["name"]) != variety:
             wrong.append((variety, found))
 
     with slow_clients(service), ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(ask, range(REQUESTS // 5)))
         early_mb = memory_mb(service)
         list(pool.map(ask, range(REQUESTS // 5, REQUESTS)))
-    assert good == {200: REQUESTS - REQUESTS // HOSTILE_EVERY}
+    assert refused == {422: REQUESTS // 4}
+    assert good == {200: REQUESTS - REQUESTS // HOSTILE_EVERY - REQUESTS // 4}
     assert wrong == []
     assert bad.total() == REQUESTS // HOSTILE_EVERY
     assert {status // 100 for status in bad} <= {2, 4}
     assert memory_mb(service) <= LARGEST_GROWTH * early_mb
+
+    assert len(kept) >= REQUESTS // 4
+    assert stored(s3, doubting_models) - stored_before == set(kept), "what is stored is what there are receipts for"
+
+
+def receipts_of(response: httpx.Response) -> list[str]:
+    """Return the id of a photo that was kept; none for any other answer."""
+    receipt = response.json().get("receipt") if response.is_success else None
+    return [receipt["contribution"]] if receipt else []
+
+
+def stored(s3: S3Client, bucket: str) -> set[str]:
+    """Return the contributions of which there is anything in the bucket."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=layout.CONTRIBUTIONS)
+    return {item["Key"].rpartition("/")[2].partition(".")[0] for page in pages for item in page.get("Contents", [])}
 
 
 def memory_mb(service: Service) -> float:
@@ -149,7 +185,9 @@ class slow_clients:
             client.close()
 
 
-def test_requests_made_from_the_description_find_no_error(service: Service, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["service", "doubting_service"])
+def test_requests_made_from_the_description_find_no_error(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    service: Service = request.getfixturevalue(name)
     program = str(Path(sys.executable).with_name("schemathesis"))
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
     argv = [program, "run", f"{service.url}/openapi.json", "--checks", checks, "--max-examples", "40", "--no-color"]

@@ -34,14 +34,17 @@ def photo(color: tuple[int, int, int]) -> bytes:
     return out.getvalue()
 
 
-def surveyed(varieties: dict[str, int]) -> Survey:
+def surveyed(varieties: dict[str, int], *, is_contributed: bool = False) -> Survey:
     """Projections of so many photos per variety, each around a place of its own."""
     random = np.random.default_rng(0)
     paths, labels, vectors = [], [], []
     for number, (variety, count) in enumerate(varieties.items()):
         center = random.normal(scale=4, size=K)
         for photo_number in range(count):
-            paths.append(layout.raw_image("first", variety, f"{photo_number}.jpg"))
+            image = f"{photo_number}.jpg"
+            if is_contributed:
+                image = f"contributed-20261122-{photo_number:032x}.jpg"
+            paths.append(layout.raw_image("first", variety, image))
             labels.append(variety)
             vectors.append((center + random.normal(size=K)).astype(np.float32) + number)
     rows = pa.RecordBatch.from_arrays(
@@ -68,9 +71,11 @@ def made(
     findings: tuple[Finding, ...] = (),
     with_pictures: bool = True,
     plan: PlanSummary | None = PLAN,
+    is_contributed: bool = False,
 ) -> MadeReport:
     """Make a report; each photo's thumbnail has a color of its own."""
-    survey = surveyed({"Apple": 30, "Apricot": 30, "b & <c>": 30} if varieties is None else varieties)
+    photos_of = {"Apple": 30, "Apricot": 30, "b & <c>": 30} if varieties is None else varieties
+    survey = surveyed(photos_of, is_contributed=is_contributed)
     sample = survey.sample
     pca = fit(Moments.of(np.random.default_rng(0).normal(size=(30, 6))), components=K)
     thumbnails = {

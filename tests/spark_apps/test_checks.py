@@ -9,7 +9,7 @@ import pytest
 from fruits import checks
 from fruits.row_counts import RowCounts, count_batch
 from fruits.saved_pca import PcaCard
-from fruits_contract import columns
+from fruits_contract import columns, layout
 from fruits_contract.manifest import Finding, Manifest
 
 GOOD = [0.0, *[1.0] * 1279]
@@ -43,6 +43,15 @@ def features(*pairs: tuple[str, Any]) -> RowCounts:
 def projected(*vectors: Any) -> RowCounts:
     batch = rows("projected", *((str(number), vector) for number, vector in enumerate(vectors)))
     return count_batch(batch, checks.projection_faults(batch, k=2))
+
+
+def test_contributed_photos_are_counted_and_not_named() -> None:
+    contributed = layout.contributed_image("first", "Apple", "20261122-" + "0" * 32)
+    nan = [float("nan")] * 1280
+    named = checks.check_features(features(*[(contributed, nan)] * 5, ("raw/first/Apple/0.jpg", nan)))
+    assert named[0].message.startswith("6 ") and named[0].message.endswith(": raw/first/Apple/0.jpg")
+    (finding,) = checks.check_features(features((contributed, nan)))
+    assert finding.message.endswith(": contributed photos, which are not named")
 
 
 class TestCounts:

@@ -11,6 +11,7 @@ from fruits.classifier import INPUT_COUNT, Classifier, Familiarity, Head
 from fruits.evaluation import Evaluation, evaluate
 from fruits.labelled_rows import LabelledRows
 from fruits.model_card import card_of, findings_of, page
+from fruits_contract import layout
 from fruits_contract.classifier_pipeline import ClassifierRunParams
 from fruits_contract.manifest import Manifest
 
@@ -69,6 +70,13 @@ def test_confusions_name_photos(evaluation: Evaluation) -> None:
     (confusion,) = evaluation.heads["variety"].confusions
     assert (confusion.truth, confusion.answer, confusion.count) == ("Apple Rotten 1", "Apple 1", 5)
     assert confusion.photos[0] == "raw/d/Apple Rotten 1/20 <b>.jpg"
+
+
+def test_confusions_count_contributed_photos_and_do_not_name_them(classifier: Classifier, rows: LabelledRows) -> None:
+    for number in range(PER_VARIETY, PER_VARIETY + 4):
+        rows.paths[number] = layout.contributed_image("d", "Apple Rotten 1", f"20261122-{number:032x}")
+    (confusion,) = evaluate(classifier, rows, answer_of=lambda label, head: label).heads["variety"].confusions
+    assert (confusion.count, confusion.photos) == (5, ("raw/d/Apple Rotten 1/24 <b>.jpg",))
 
 
 def test_a_class_that_the_classifier_lacks_is_never_right(classifier: Classifier, rows: LabelledRows) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from fruits.projected_rows import first_rejects, write_csv
 from fruits.storage import Storage
-from fruits_contract import columns
+from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark4]
@@ -35,9 +35,10 @@ def test_the_csv_has_the_shortest_text_of_each_float32(storage: Storage) -> None
     ]
 
 
-def test_the_first_rejects_come_by_path(storage: Storage) -> None:
-    made = [{name: "x" for name in columns.REJECTS} | {"path": f"p{n}"} for n in (5, 3, 9, 1)]
+def test_the_first_rejects_that_nobody_contributed_come_by_path(storage: Storage) -> None:
+    contributed = layout.contributed_image("first", "Apple", "20261122-" + "0" * 32)
+    made = [{name: "x" for name in columns.REJECTS} | {"path": path} for path in ("raw/p5", contributed, "raw/p9", "raw/p1")]
     files = [put(storage, f"rejects/{number}.parquet", columns.REJECTS, made[2 * number : 2 * number + 2]) for number in (0, 1)]
-    assert [row["path"] for row in first_rejects(storage, files, count=3)] == ["p1", "p3", "p5"]
+    assert [row["path"] for row in first_rejects(storage, files, count=3)] == ["raw/p1", "raw/p5", "raw/p9"]
     assert set(first_rejects(storage, files, count=3)[0]) == set(columns.REJECTS)
     assert first_rejects(storage, [], count=3) == []

@@ -12,7 +12,7 @@ from fruits.cluster_counts import count_clusters
 from fruits.clusters import nearest_centers
 from fruits.projected_sample import Survey, nothing, projections_of, survey, survey_rows
 from fruits.storage import Storage
-from fruits_contract import columns
+from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
 
 K = 3
@@ -56,6 +56,20 @@ def test_the_sample_has_the_projections_of_its_paths(rows: pa.RecordBatch) -> No
     assert len(sample) == COUNT
     assert [stored[path] for path in sample.paths] == sample.vectors.tolist()
     assert sample.first(4).paths.tolist() == sample.paths[:4].tolist()
+
+
+def test_contributed_photos_are_counted_and_not_shown(rows: pa.RecordBatch) -> None:
+    paths = rows["path"].to_pylist()
+    for number in (0, 3, 6):
+        paths[number] = layout.contributed_image("first", "x", f"20261122-{number:032x}")
+    contributed = rows.set_column(0, "path", pa.array(paths))
+    found = survey_rows(contributed, k=K, count=40)
+    assert found.photos == 40
+    assert sorted(found.sample.paths) == sorted(path for path in paths if not layout.contribution_of(path))
+    stored = dict(zip(paths, rows["projected"].to_pylist(), strict=True))
+    assert [stored[path] for path in found.sample.paths] == found.sample.vectors.tolist()
+    of_contributed_only = survey_rows(contributed.take(pa.array([0, 3, 6])), k=K, count=40)
+    assert (of_contributed_only.photos, len(of_contributed_only.sample)) == (3, 0)
 
 
 def test_projections_that_validate_calls_faulty_are_left_out(rows: pa.RecordBatch) -> None:

@@ -218,6 +218,13 @@ def test_few_photos_make_a_page(varieties: dict[str, int]) -> None:
     assert report.figures["clusters"]["count"] == len(varieties)
 
 
+def test_a_run_of_contributed_photos_makes_a_page_that_shows_none_of_them() -> None:
+    report = made(is_contributed=True, with_pictures=False)
+    assert_opens_offline(report.text)
+    assert "contributed-" not in report.text and "contributed-" not in json.dumps(report.figures)
+    assert [variety["photos"] for variety in report.figures["varieties"]] == [30, 30, 30]
+
+
 def test_names_of_photos_are_no_html() -> None:
     text = made().text
     assert "b & <c>" not in text and "b &amp; &lt;c&gt;" in text

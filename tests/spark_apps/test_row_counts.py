@@ -8,6 +8,7 @@ from pyspark import SparkContext
 
 from fruits.row_counts import RowCounts, count_rows, find_duplicates, in_tasks
 from fruits.storage import Storage
+from fruits_contract import layout
 from fruits_contract.manifest import WrittenFile
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark4]
@@ -55,6 +56,12 @@ def test_a_path_twice_is_found_in_one_file_and_across_files(context: SparkContex
     files = [put(storage, "twice/one.parquet", list("abcab")), put(storage, "twice/two.parquet", list("dec"))]
     count, examples = find_duplicates(context, files, bucket=storage.bucket)
     assert (count, sorted(examples)) == (3, ["a", "b", "c"])
+
+
+def test_contributed_duplicates_are_counted_and_not_named(context: SparkContext, storage: Storage) -> None:
+    contributed = layout.contributed_image("first", "Apple", "20261122-" + "0" * 32)
+    file = put(storage, "contributed/one.parquet", [contributed, "raw/first/Apple/0.jpg"])
+    assert find_duplicates(context, [file, file], bucket=storage.bucket) == (2, ["raw/first/Apple/0.jpg"])
 
 
 def test_of_many_duplicates_a_few_are_named(context: SparkContext, storage: Storage) -> None:

@@ -1,22 +1,17 @@
-"""Thumbnails are small, hold no EXIF, and are made of nobody's own photos."""
+"""Thumbnails are small and hold no EXIF."""
 
 import contextlib
 import io
 
 import boto3
-import pyarrow as pa
 import pytest
 from PIL import Image
 from pyspark import SparkContext
 
 from fruits.errors import UnreadableImage
-from fruits.feature_files import FeatureFile
 from fruits.storage import Storage
-from fruits.thumbnails import SIZE_PX, thumbnail, thumbnails_of, without_contributor
-from fruits_contract import columns
+from fruits.thumbnails import SIZE_PX, thumbnail, thumbnails_of
 from tests.spark_apps.report_inputs import photo
-
-SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in ("path", "contributor")})
 
 
 @pytest.fixture
@@ -69,19 +64,3 @@ def test_all_together_are_bounded(context: SparkContext, bucket: Storage) -> Non
         bucket.write(path, photo((0, 200, 0)))
     size = len(thumbnail(photo((0, 200, 0))))
     assert list(thumbnails_of(context, paths, bucket="thumbnails", max_bytes=3 * size)) == paths[:3]
-
-
-@pytest.mark.slow
-@pytest.mark.spark4
-def test_photos_of_a_contributor_are_left_out(context: SparkContext, bucket: Storage) -> None:
-    written = {
-        "one.parquet": {"ours": "", "theirs": "ann", "unknown": None, "both": ""},
-        "other.parquet": {"both": "ann", "not shown": ""},
-    }
-    for key, rows in written.items():
-        table = pa.table({"path": list(rows), "contributor": list(rows.values())}, schema=SCHEMA)
-        bucket.write_parquet(key, table.to_batches(), SCHEMA)
-    files = [FeatureFile(key) for key in written]
-    paths = ["theirs", "both", "unknown", "ours", "in no file"]
-    assert without_contributor(context, files, bucket="thumbnails", paths=paths) == ["ours"]
-    assert without_contributor(context, [], bucket="thumbnails", paths=paths) == []

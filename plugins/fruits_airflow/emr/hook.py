@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import tenacity
 from airflow.providers.amazon.aws.hooks.emr import EmrHook
 from airflow.providers.amazon.aws.utils.waiter_with_logging import RETRIABLE_ERROR_CODES
 from airflow.sdk.exceptions import AirflowFailException
@@ -14,13 +15,28 @@ from fruits_airflow.emr.live_clusters import find_cluster
 
 UNFINISHED = ("PENDING", "RUNNING")
 ENDED_BY_ITSELF = ("COMPLETED", "FAILED")
+THROTTLED = ("ThrottlingException", "Throttling", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException")
+
+
+def is_throttled(error: BaseException) -> bool:
+    """Return whether EMR has refused a request because there were too many."""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLED
+
+
+REPEATED_WHERE_THROTTLED = tenacity.Retrying(
+    retry=tenacity.retry_if_exception(is_throttled),
+    wait=tenacity.wait_random_exponential(max=10),
+    stop=tenacity.stop_after_attempt(5),
+    reraise=True,
+)
 
 
 class ReattachingHook(EmrHook):
     """`EmrHook` for the requests that start a cluster or a step.
 
     Neither request can be repeated safely: its response may be lost after EMR has carried it out. So botocore repeats nothing
-    here. The task is retried instead, and its next try looks first for what the request has started.
+    here. The task is retried instead, and its next try looks first for what the request has started. A throttled request is
+    repeated: EMR has refused it.
 
     Attributes
     ----------
@@ -53,7 +69,8 @@ class ReattachingHook(EmrHook):
         cluster = find_cluster(self._reader, job_flow_overrides)
         if cluster is None:
             self.has_created_cluster = True
-            return super().create_job_flow(job_flow_overrides)
+            created: dict[str, Any] = REPEATED_WHERE_THROTTLED(super().create_job_flow, job_flow_overrides)
+            return created
         self.log.info("The run has a cluster already: %s", cluster)
         return {"JobFlowId": cluster, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
@@ -71,7 +88,8 @@ class ReattachingHook(EmrHook):
             self.log.info("Step %s is %s already: waiting for it", newest["Id"], newest["Status"]["State"])
             self.step_created_at = newest["Status"]["Timeline"]["CreationDateTime"].timestamp()
             return [newest["Id"]]
-        return super().add_job_flow_steps(job_flow_id, steps, *args, **kwargs)
+        added: list[str] = REPEATED_WHERE_THROTTLED(super().add_job_flow_steps, job_flow_id, steps, *args, **kwargs)
+        return added
 
 
 @contextmanager

@@ -122,7 +122,7 @@ class StageOperator(EmrAddStepsOperator):
             )
         self.steps = [step(self.stage, plan.params)]
         self.waiter_delay = settings.poll_s
-        self.waiter_max_attempts = max(1, settings.stage_limit_s // settings.poll_s)
+        self.waiter_max_attempts = max(1, plan.stage_limit_s // settings.poll_s)
         self._task_instance = context["ti"]
         hook: Any = self.hook
         # The first try since the task was started or cleared has the number max_tries - retries + 1.

@@ -10,9 +10,10 @@ from fastapi.responses import FileResponse, HTMLResponse
 from starlette.responses import RedirectResponse, Response
 
 from fruits_airflow.bucket import AWS_CONN_ID, Bucket
+from fruits_airflow.contributions import queued
 from fruits_airflow.emr.spark_history import NoSparkHistory, spark_history_address
 from fruits_airflow.settings import InvalidSettings, Settings
-from fruits_airflow.ui import access, addresses, erasures, retention
+from fruits_airflow.ui import access, addresses, erasures, retention, review
 from fruits_airflow.ui.airflow_runs import AirflowRun, runs_of_dag
 from fruits_airflow.ui.features_runs import FeaturesRun, read_json, read_runs
 from fruits_airflow.ui.pages import render
@@ -25,7 +26,7 @@ from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, EVALUATE_CL
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, REPORT
 
 STATIC = Path(__file__).parent / "static"
-STATIC_FILES = {"pages.css": "text/css", "pages.js": "text/javascript"}
+STATIC_FILES = {"pages.css": "text/css", "pages.js": "text/javascript", "review.js": "text/javascript"}
 
 # Without FastAPI's own pages, to which dependencies do not apply.
 app = FastAPI(
@@ -38,6 +39,7 @@ app = FastAPI(
 )
 app.include_router(erasures.router)
 app.include_router(retention.router)
+app.include_router(review.router)
 
 
 def emr_client() -> Any:
@@ -97,7 +99,15 @@ def all_runs(bucket: BucketDep, known: AirflowRunsDep) -> str:
     """Return the page of all runs: figures, trends, and the classifiers."""
     runs = read_runs(bucket, known[FEATURES_PIPELINE.dag_id])
     trainings = read_trainings(bucket, known[CLASSIFIER_PIPELINE.dag_id])
-    return render("runs.html", root="", runs=runs, trends=_trends(runs), trainings=trainings, addresses=addresses)
+    return render(
+        "runs.html",
+        root="",
+        runs=runs,
+        trends=_trends(runs),
+        trainings=trainings,
+        addresses=addresses,
+        waiting=len(queued(bucket)),
+    )
 
 
 @app.get("/runs/{run}", dependencies=access.READS_RUNS)

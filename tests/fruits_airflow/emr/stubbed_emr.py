@@ -65,6 +65,9 @@ def emr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
+STAGE_LIMIT_S = 3600
+
+
 @pytest.fixture
 def task_instance(params: FeaturesRunParams) -> TaskInstance:
     return TaskInstance(
@@ -74,6 +77,7 @@ def task_instance(params: FeaturesRunParams) -> TaskInstance:
             "region": "eu-north-1",
             "photos": 3,
             "job_flow": JOB_FLOW,
+            "stage_limit_s": STAGE_LIMIT_S,
         }
     )
 

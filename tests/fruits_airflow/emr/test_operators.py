@@ -98,6 +98,21 @@ def test_a_throttled_request_is_left_to_the_next_try(context: Any, emr: Stubber)
         CreateClusterOperator(task_id="create_cluster").execute(context)
 
 
+def test_a_throttled_request_was_not_carried_out_and_is_repeated(context: Any, emr: Stubber) -> None:
+    emr.add_response("list_clusters", {"Clusters": []}, LIVE)
+    emr.add_client_error("run_job_flow", "ThrottlingException")
+    emr.add_response("run_job_flow", {"JobFlowId": "j-1", **OK}, REQUEST)
+    emr.add_response("describe_cluster", CLUSTER, {"ClusterId": "j-1"})
+    assert CreateClusterOperator(task_id="create_cluster").execute(context) == "j-1"
+
+
+def test_a_request_that_may_have_been_carried_out_is_not_repeated(context: Any, emr: Stubber) -> None:
+    emr.add_response("list_clusters", {"Clusters": []}, LIVE)
+    emr.add_client_error("run_job_flow", "InternalServerError", http_status_code=500)
+    with pytest.raises(ClientError, match="InternalServerError"):
+        CreateClusterOperator(task_id="create_cluster").execute(context)
+
+
 def test_killed_after_the_request_it_terminates_the_cluster(context: Any, emr: Stubber) -> None:
     task = CreateClusterOperator(task_id="create_cluster")
     task.on_kill()

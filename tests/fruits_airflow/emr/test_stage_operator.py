@@ -23,6 +23,7 @@ from fruits_contract.features_pipeline import FEATURIZE, FIT_PCA, FeaturesRunPar
 from tests.fruits_airflow.emr.stubbed_emr import (
     CLUSTER,
     OK,
+    STAGE_LIMIT_S,
     TaskInstance,
     context,
     emr,
@@ -56,9 +57,9 @@ def test_a_stage_adds_its_step_and_waits_without_a_worker(
     assert trigger.serialized_fields["progress_key"] == "runs/r1/featurize.progress.json"
     assert trigger.serialized_fields["bucket"] == "photos"
     assert trigger.waiter_args == {"ClusterId": "j-1", "StepIds": ["s-1"]}
-    assert trigger.waiter_delay * trigger.attempts == settings.stage_limit_s
+    assert trigger.waiter_delay * trigger.attempts == STAGE_LIMIT_S
     assert deferred.value.timeout is not None
-    left = settings.stage_limit_s + TRIGGER_GRACE.total_seconds() - deferred.value.timeout.total_seconds()
+    left = STAGE_LIMIT_S + TRIGGER_GRACE.total_seconds() - deferred.value.timeout.total_seconds()
     assert 0 <= left < 60
     link = StepLogLink().format_link(**task_instance.pushed[StepLogLink.key])
     assert link == "/plugin/fruits/fruits/logs/j-1/s-1", "the link is there while the step runs"
@@ -70,7 +71,7 @@ def test_a_stage_adds_its_step_and_waits_without_a_worker(
 def test_the_time_limit_of_a_stage_counts_from_its_step(
     settings: Settings, params: FeaturesRunParams, context: Any, emr: Stubber
 ) -> None:
-    added = datetime.now(UTC) - timedelta(seconds=settings.stage_limit_s - 600)
+    added = datetime.now(UTC) - timedelta(seconds=STAGE_LIMIT_S - 600)
     status = {"State": "RUNNING", "Timeline": {"CreationDateTime": added}}
     add_stage(emr, params, steps=[{"Id": "s-0", "Name": "featurize", "Status": status}])
     with pytest.raises(TaskDeferred) as deferred:

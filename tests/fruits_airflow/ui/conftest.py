@@ -46,7 +46,7 @@ def emr() -> Iterator[Stubber]:
 @pytest.fixture
 def reader(bucket: Bucket, known: Known, emr: Stubber) -> Iterator[TestClient]:
     """A client of the application alone, without login and permissions."""
-    checks = [get_user, *(depends.dependency for depends in (*access.READS_RUNS, *access.READS_LOGS))]
+    checks = [get_user, *(depends.dependency for depends in (*access.READS_RUNS, *access.READS_LOGS, *access.REVIEWS))]
     app.dependency_overrides = {check: lambda: None for check in checks if check}
     app.dependency_overrides |= {project_bucket: lambda: bucket, airflow_runs: lambda: known, emr_client: lambda: emr.client}
     yield TestClient(app)

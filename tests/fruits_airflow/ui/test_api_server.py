@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from airflow import settings
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.models import DagRun, Variable
 from airflow.utils.types import DagRunType
@@ -30,6 +31,27 @@ def test_a_user_who_may_not_read_the_dags_is_refused(server: TestClient, monkeyp
     # Style and script show nothing of the runs.
     for page in PAGES[:-1]:
         assert server.get(f"/fruits/{page}").status_code == 403, page
+
+
+def test_who_may_not_trigger_the_dag_does_not_review(server: TestClient) -> None:
+    server.cookies.set("_token", token(server))  # of a viewer
+    for page in ("review", "review/known/first/Apple/0.jpg"):
+        assert server.get(f"/fruits/{page}").status_code == 403, page
+    for action in ("next", "photo", "accept", "reject", "skip"):
+        response = server.post(f"/fruits/review/{action}", json={}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert response.status_code == 403, action
+
+
+def test_who_may_trigger_the_dag_reviews(deployed_server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def may_trigger(_: object, *, method: str, access_entity: DagAccessEntity, details: DagDetails, **__: object) -> bool:
+        return (method, access_entity, details.id) == ("POST", DagAccessEntity.RUN, "fruits_features")
+
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_dag", may_trigger)
+    deployed_server.cookies.set("_token", token(deployed_server))
+    assert deployed_server.get("/fruits/review").status_code == 200
+    response = deployed_server.post("/fruits/review/next", json={}, headers={"Sec-Fetch-Site": "same-origin"})
+    assert response.json() == {"contribution": None, "waiting": 0}
+    assert deployed_server.post("/fruits/review/next", json={}).status_code == 403, "it could be another site's request"
 
 
 def test_the_cookie_of_the_login_opens_the_page_of_runs_that_airflow_and_the_bucket_know(

@@ -29,9 +29,12 @@ PAGES = [
     "/spark/j-1",
     "/static/pages.css",
     "/retention",
+    "/review",
+    "/review/known/first/Apple/0.jpg",
     "/erasures",
     "/erasures/e1/certificate.html",
 ]
+ACTIONS = ["/review/next", "/review/photo", "/review/accept", "/review/reject", "/review/skip"]
 
 
 def write_report(bucket: Bucket, params: FeaturesRunParams, *, findings: tuple[Finding, ...] = (), **figures: Any) -> None:
@@ -61,9 +64,11 @@ def published(s3: S3Client, bucket: Bucket, deployment: Settings) -> FeaturesRun
 def test_every_route_refuses_an_anonymous_request() -> None:
     client = TestClient(app)
     routes = {route.path for route in app.routes}
-    assert len(routes) == len(PAGES), "a route is missing in PAGES"
+    assert len(routes) == len(PAGES) + len(ACTIONS), "a route is missing in PAGES or ACTIONS"
     for page in PAGES:
         assert client.get(page).status_code == 401, page
+    for action in ACTIONS:
+        assert client.post(action, json={}, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 401, action
 
 
 def test_the_page_shows_a_published_run_with_its_figures(reader: TestClient, published: FeaturesRunParams) -> None:
@@ -233,7 +238,7 @@ def test_a_deployment_without_settings_is_told_what_to_create(reader: TestClient
     assert "there is no Airflow Variable" in response.text
 
 
-@pytest.mark.parametrize("name", ["pages.css", "pages.js"])
+@pytest.mark.parametrize("name", ["pages.css", "pages.js", "review.js"])
 def test_style_and_script_are_served(reader: TestClient, name: str) -> None:
     assert reader.get(f"/static/{name}").status_code == 200
     assert reader.get("/static/app.py").status_code == 404

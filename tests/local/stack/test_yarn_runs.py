@@ -13,7 +13,7 @@ from tests.local.stack.yarn_stack import EXECUTOR, PER_VARIETY, VARIETIES, YarnS
 
 __all__ = ["yarn_stack"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.separate]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,131 @@
+"""What lives as long as the service does: workers, the current model, metrics, limits; and how it answers a photo."""
+
+import logging
+import time
+
+from fastapi import Request
+from limits import RateLimitItemPerDay, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from obstore.exceptions import BaseError as StorageError
+
+from serving.answers import Answer, answer_of
+from serving.contributions import ContributionAnswer, Contributions, Form
+from serving.metrics import Metrics
+from serving.models import ModelRefused, Models
+from serving.photo_workers import PhotoWorkers
+from serving.problems import Problem
+from serving.settings import Settings
+from serving.uploads import Upload, read_upload
+
+log = logging.getLogger(__name__)
+NO_MODEL = "no classifier is current in this bucket yet; run the DAG fruits_classifier (on one machine: make run TRAIN=1)"
+CONTRIBUTION_FIELDS = 3  # beside the photo: contributor, consent, language
+ADDRESS_SHARE = 10  # contributors of one address, e.g. of a school, that may each contribute all they may
+
+
+class Service:
+    """The state of one service: models, workers once there is a model, metrics, and the limit of requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.models = Models(settings.bucket)
+        self.workers: PhotoWorkers | None = None
+        self.problem = ""  # why the bucket could not be read when it was last asked
+        self._rate = RateLimitItemPerMinute(settings.requests_per_minute) if settings.requests_per_minute else None
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._uploads = 0
+        key = settings.contributor_key.get_secret_value()
+        self.contributions = Contributions(settings.bucket, key=key) if key else None
+        self._contributor_limit = RateLimitItemPerDay(settings.contributions_per_day)
+        self._address_limit = RateLimitItemPerDay(settings.contributions_per_day * ADDRESS_SHARE)
+
+    def refresh(self) -> None:
+        """Use the current classifier; start the workers with the first one's network."""
+        refused_before = self.models.refusal
+        try:
+            self.models.refresh()
+            current = self.models.current
+            if current and self.workers is None:
+                model = self.models.read_extractor(current.classifier.extractor)
+                self.workers = PhotoWorkers(self.settings, model, self.metrics)
+        except (StorageError, OSError, ModelRefused, ValueError) as error:
+            # The bucket may answer again later; until then the model in use stays.
+            log.error("the current model cannot be read: %s", error)
+            self.problem = f"the current model cannot be read: {error}"
+            return
+        self.problem = ""
+        if self.models.refusal and self.models.refusal != refused_before:
+            self.metrics.refused_models.inc()
+        if current:
+            self.metrics.model.info({"classifier": current.model_id, "extractor": current.classifier.extractor})
+
+    async def check_rate(self, client: str) -> None:
+        """Refuse a client that has used up its requests."""
+        if self._rate and not await self._limiter.hit(self._rate, client):
+            raise Problem(429, "rate_limited", f"more than {self._rate.amount} requests in a minute", retry_after_s=60)
+
+    async def _read(self, request: Request, *, fields: int = 0) -> Upload:
+        """Return the photo; the number of photos that are being sent is bounded, and so is the memory that they take."""
+        if self._uploads >= self.settings.max_waiting:
+            raise Problem(503, "overloaded", f"{self._uploads} photos are being sent already", retry_after_s=1)
+        self._uploads += 1
+        try:
+            return await read_upload(request, self.settings, fields=fields)
+        finally:
+            self._uploads -= 1
+
+    async def predict(self, request: Request) -> Answer:
+        """Answer one request."""
+        began = time.perf_counter()
+        await self.check_rate(_address(request))
+        upload = await self._read(request)
+        return await self._answer(upload.photo, began=began)
+
+    async def contribute(self, request: Request) -> ContributionAnswer:
+        """Answer one request, and keep its photo where the answer is in doubt; the only way that a photo is stored.
+
+        Raises
+        ------
+        Problem
+            As `predict`; or there is no consent, or this service keeps no photos.
+        """
+        began = time.perf_counter()
+        await self.check_rate(_address(request))
+        contributions = self.require_contributions()
+        upload = await self._read(request, fields=CONTRIBUTION_FIELDS)
+        form = Form.of(upload.fields)
+        answer = await self._answer(upload.photo, began=began)
+        if answer.verdict == "sure":
+            return ContributionAnswer(answer=answer, receipt=None, not_kept="sure")
+        if not await self._may_contribute(contributions.hash_of(form.code), _address(request)):
+            return ContributionAnswer(answer=answer, receipt=None, not_kept="too_many")
+        assert self.workers, "the answer is theirs"
+        photo = await self.workers.clean_copy_of(upload.photo)
+        receipt = await contributions.keep(photo, form, answer)
+        self.metrics.contributions.inc()
+        return ContributionAnswer(answer=answer, receipt=receipt, not_kept=None)
+
+    def require_contributions(self) -> Contributions:
+        """Return where photos are kept; raise `Problem` where this service keeps none."""
+        if self.contributions is None:
+            raise Problem(404, "no_contributions", "this service keeps no photos (FRUITS_CONTRIBUTOR_KEY is not set)")
+        return self.contributions
+
+    async def _may_contribute(self, contributor: str, address: str) -> bool:
+        """Count a photo of a contributor, and of an address, which may make up contributors."""
+        by_address = await self._limiter.hit(self._address_limit, "contributions", address)
+        return by_address and await self._limiter.hit(self._contributor_limit, contributor)
+
+    async def _answer(self, photo: bytes, *, began: float) -> Answer:
+        if not self.workers or not self.models.current:
+            raise Problem(503, "no_model", NO_MODEL, retry_after_s=60)
+        features = await self.workers.features_of(photo)
+        answer = answer_of(self.models.current, features, total_ms=(time.perf_counter() - began) * 1000)
+        self.metrics.verdicts.labels(answer.verdict).inc()
+        return answer
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
