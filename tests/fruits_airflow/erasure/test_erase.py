@@ -256,7 +256,9 @@ def test_a_call_that_was_killed_anywhere_is_completed_by_the_next(
     assert outcome.needs_training, "counts of earlier tries are kept"
     assert places_of(bucket, s3, [ANNA, *needles(*contributed.annas)]) == []
     (erasure,) = read_certificate(bucket, request)["erasures"]
-    assert (erasure["removed"]["rows of tables/features"], erasure["removed"]["rows of tables/projected"]) == (1, 2)
+    removed = erasure["removed"]
+    assert (erasure["contributions"], removed["photos in drops"], removed["photos waiting for review"]) == (3, 2, 1)
+    assert (removed["rows of tables/features"], removed["rows of tables/projected"]) == (1, 2)
     assert erase_contributions(bucket, is_run_under_way=lambda: False) == Outcome()
 
 
