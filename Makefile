@@ -79,7 +79,7 @@ COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'd
 ##@ Develop
 .PHONY: test test-fast test-compose test-commands test-contributions test-yarn test-faults test-spark4 fuzz check docs pictures release rollback erase plugins-zip lock clean
 test: .venv-dev ## Run all tests that this machine can, but for those with a command of their own below
-	$(PYTHON) -m pytest -m "not separate"
+	$(PYTHON) -m pytest -m "not separate" --durations=25
 
 test-fast: .venv-dev ## Run the tests that need no services
 	$(PYTHON) -m pytest -m "not slow"

@@ -187,7 +187,12 @@ class Bucket:
             objects = [{"Key": version.key, "VersionId": version.version} for version in some]
             response = self._client.delete_objects(Bucket=self.name, Delete={"Objects": objects, "Quiet": True})
             if refused := response.get("Errors"):
-                raise OSError(f"{len(refused)} objects were not deleted, e.g. {refused[0]['Key']}: {refused[0].get('Message')}")
+                # Without a key: that of a contributed photo must be in no log.
+                first = refused[0]
+                prefix, code = first["Key"].partition("/")[0], first.get("Code")
+                raise OSError(
+                    f"{len(refused)} objects were not deleted, e.g. one below {prefix}/: {code}, {first.get('Message')}"
+                )
             deleted += len(some)
         return deleted
 
