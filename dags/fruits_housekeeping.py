@@ -43,7 +43,7 @@ from fruits_airflow.assets import FEATURES_PUBLISHED
     tags=["fruits", "housekeeping"],
 )
 def fruits_housekeeping() -> None:
-    """Wire the tasks: each stands for itself."""
+    """Wire the tasks, which are independent."""
 
     @task(task_display_name="End orphaned clusters")
     def end_orphaned_clusters() -> None:
@@ -90,7 +90,7 @@ def fruits_housekeeping() -> None:
     @task(task_display_name="Erase contributions", outlets=[FEATURES_PUBLISHED])
     def erase_contributions() -> None:
         """Erase the contributions that were requested to be erased; skip, and announce no features, where none were changed."""
-        from airflow.sdk.exceptions import AirflowSkipException
+        from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
         from fruits_airflow.bucket import Bucket
         from fruits_airflow.erasure.erase import erase_contributions as erase
@@ -101,8 +101,14 @@ def fruits_housekeeping() -> None:
         bucket = Bucket.of(settings.bucket, region=settings.region)
         ti: Any = get_current_context()["ti"]
         outcome = erase(bucket, is_run_under_way=lambda: is_run_under_way(bucket, ti))
-        if not outcome.needs_training:
-            raise AirflowSkipException(f"{outcome.done} requests are done and {outcome.waiting} wait; no features were erased")
+        if outcome.needs_training:
+            return  # a failed task announces nothing; whatever else is wrong, the next hour finds it again
+        if outcome.late or outcome.invalid:
+            raise AirflowFailException(
+                f"{outcome.late} requests to erase have waited for days for a run under way, and {outcome.invalid} objects in "
+                "their place are no requests (docs/runbook.md)"
+            )
+        raise AirflowSkipException(f"{outcome.done} requests are done and {outcome.waiting} wait; no features were erased")
 
     end_orphaned_clusters()
     maintain_tables()

@@ -55,8 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
         title="Fruits",
         version="1",
         summary="Which fruit is on this photo?",
-        description="Photos are analysed in memory, and nothing of them is stored or logged: but for those that are POSTed to "
-        "/contributions with consent.",
+        description="Photos are analysed in memory. Nothing of them is stored or logged, except photos posted to /contributions "
+        "with consent.",
         lifespan=lifespan,
     )
     app.add_middleware(SecurityHeaders)

@@ -3,15 +3,16 @@
 from typing import Any
 
 from fastapi import FastAPI, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from serving import problems
 from serving.contributions import CONSENT_VERSION, LANGUAGES, ContributionAnswer, ErasureState
+from serving.problems import Problem
 from serving.same_origin import check_same_origin
 from serving.service import Service
-from serving.uploads import FIELD
+from serving.uploads import FIELD, read_body
 
 CONTRIBUTION_BODY: dict[str, Any] = {
     "required": True,
@@ -44,9 +45,14 @@ class Terms(BaseModel):
 
 
 class ErasureForm(BaseModel):
-    """The token of a receipt."""
+    """The token of a receipt, or the code of a contributor for all of their photos."""
 
-    token: str = Field(max_length=200)
+    token: str = Field("", max_length=200)
+    contributor: str = Field("", max_length=200)
+
+
+ERASURE_BODY = {"required": True, "content": {"application/json": {"schema": ErasureForm.model_json_schema()}}}
+ERASURE_BYTES = 2000
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -68,14 +74,22 @@ def add_routes(app: FastAPI, service: Service) -> None:
 
     @app.post(
         "/erasures",
-        summary="Erase a contributed photo and all that was made of it",
+        summary="Erase a contributed photo, or all of a contributor",
         status_code=202,
-        responses=problems.openapi_responses(400, 403, 404, 422, 429, 503),
+        openapi_extra={"requestBody": ERASURE_BODY},
+        responses=problems.openapi_responses(400, 403, 404, 408, 413, 422, 429, 503),
     )
-    async def erase(request: Request, form: ErasureForm) -> ErasureState:
+    async def erase(request: Request) -> ErasureState:
         check_same_origin(request)
         await service.check_rate(request.client.host if request.client else "")
-        return await service.require_contributions().erase(form.token)
+        contributions = service.require_contributions()
+        # Not as a parameter, for which the framework would read a body of any size.
+        body = await read_body(request, service.settings, max_bytes=ERASURE_BYTES)
+        try:
+            form = ErasureForm.model_validate_json(body)
+        except ValidationError as error:
+            raise Problem(422, "invalid_request", "expected JSON with a token, or with a contributor") from error
+        return await (contributions.erase_all(form.contributor) if form.contributor else contributions.erase(form.token))
 
     # Otherwise the mounted page would answer these methods, with 404.
     @app.api_route("/contributions", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)

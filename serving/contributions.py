@@ -19,7 +19,7 @@ from fruits_contract.contributions import Consent, Contribution, ErasureRequest,
 from serving.answers import Answer
 from serving.problems import Problem
 
-CONSENT_VERSION = "2026-11-27"  # of the text in static/texts.js; a test holds the two together
+CONSENT_VERSION = "2026-11-28"  # of the text in static/texts.js; a test fails where the text changes without it
 LANGUAGES = ("en", "fr")
 CODE = re.compile(r"[0-9a-f]{32}")
 
@@ -105,7 +105,7 @@ class Contributions:
         raise Problem(404, "unknown_token", "this is no token of a photo here; copy it whole")
 
     async def keep(self, photo: bytes, form: Form, answer: Answer) -> Receipt:
-        """Store a photo and then its record, without which it does not count.
+        """Store the record and then the photo: a record without a photo is harmless, a photo without a record has no consent.
 
         Parameters
         ----------
@@ -119,8 +119,8 @@ class Contributions:
             consent=Consent(form.consent, form.language, now.isoformat(timespec="seconds")),
             guess=Guess(answer.models.classifier, answer.verdict, [(each.name, each.probability) for each in answer.variety.top]),
         )
-        await obstore.put_async(self._store, layout.contribution_photo(record.contribution), photo)
         await obstore.put_async(self._store, layout.contribution_record(record.contribution), record.to_json())
+        await obstore.put_async(self._store, layout.contribution_photo(record.contribution), photo)
         return Receipt(contribution=record.contribution, token=self.token_of(record.contribution))
 
     async def erase(self, token: str) -> ErasureState:
@@ -139,6 +139,21 @@ class Contributions:
         request = ErasureRequest(request=contribution, requested_at=now, contribution=contribution)
         with contextlib.suppress(AlreadyExistsError):
             await obstore.put_async(self._store, layout.erasure_request(contribution), request.to_json(), mode="create")
+        return ErasureState(state="requested", certificate=None)
+
+    async def erase_all(self, code: str) -> ErasureState:
+        """Request the erasure of all photos of a contributor, whose code only their browser has.
+
+        Raises
+        ------
+        Problem
+            The code is none.
+        """
+        if not CODE.fullmatch(code):
+            raise Problem(422, "no_contributor", "expected 32 hexadecimal digits in the field contributor")
+        now = datetime.now(UTC)
+        request = ErasureRequest(new_id(now), now.isoformat(timespec="seconds"), contributor=self.hash_of(code))
+        await obstore.put_async(self._store, layout.erasure_request(request.request), request.to_json())
         return ErasureState(state="requested", certificate=None)
 
     def _signed(self, purpose: str, text: str) -> str:

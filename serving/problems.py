@@ -66,7 +66,9 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(StorageError)
     async def _no_storage(_: Request, error: StorageError) -> Response:
         log.error("the bucket does not answer", exc_info=error)
-        return Problem(503, "no_storage", "the bucket does not answer; nothing was stored", retry_after_s=10).to_response()
+        return Problem(
+            503, "no_storage", "the bucket does not answer; the photo may not have been kept", retry_after_s=10
+        ).to_response()
 
     @app.exception_handler(Exception)
     async def _unexpected(_: Request, error: Exception) -> Response:

@@ -115,8 +115,10 @@ class Service:
 
     async def _may_contribute(self, contributor: str, address: str) -> bool:
         """Count a photo of a contributor, and of an address, which may make up contributors."""
-        by_address = await self._limiter.hit(self._address_limit, "contributions", address)
-        return by_address and await self._limiter.hit(self._contributor_limit, contributor)
+        limits = ((self._address_limit, ("contributions", address)), (self._contributor_limit, (contributor,)))
+        if not all([await self._limiter.test(limit, *who) for limit, who in limits]):
+            return False
+        return all([await self._limiter.hit(limit, *who) for limit, who in limits])
 
     async def _answer(self, photo: bytes, *, began: float) -> Answer:
         if not self.workers or not self.models.current:

@@ -39,7 +39,7 @@ async def read_upload(request: Request, settings: Settings, *, fields: int = 0) 
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Problem(415, "not_multipart", f"expected multipart/form-data with one file in the field {FIELD}")
-    body = await _read_body(request, settings)
+    body = await read_body(request, settings, max_bytes=settings.max_bytes)
 
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
@@ -55,23 +55,24 @@ async def read_upload(request: Request, settings: Settings, *, fields: int = 0) 
     return Upload(await photo.read(), {name: value for name, value in form.items() if isinstance(value, str)})
 
 
-async def _read_body(request: Request, settings: Settings) -> bytes:
+async def read_body(request: Request, settings: Settings, *, max_bytes: int) -> bytes:
+    """Return the body of a request; raise `Problem` where it is too large, too slow, or ends too early."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > settings.max_bytes:
-        raise _too_large(settings)
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(settings.read_timeout_s):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > settings.max_bytes:
-                    raise _too_large(settings)
+                if len(body) > max_bytes:
+                    raise _too_large(max_bytes)
     except ClientDisconnect as error:
-        raise Problem(400, "disconnected", "the client closed the connection before the photo was complete") from error
+        raise Problem(400, "disconnected", "the client closed the connection before the request was complete") from error
     except TimeoutError as error:
-        raise Problem(408, "too_slow", f"the photo did not arrive within {settings.read_timeout_s:g} s") from error
+        raise Problem(408, "too_slow", f"the request did not arrive within {settings.read_timeout_s:g} s") from error
     return bytes(body)
 
 
-def _too_large(settings: Settings) -> Problem:
-    return Problem(413, "too_large", f"a request may have {settings.max_bytes:,} bytes")
+def _too_large(max_bytes: int) -> Problem:
+    return Problem(413, "too_large", f"a request may have {max_bytes:,} bytes")

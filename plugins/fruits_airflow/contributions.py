@@ -49,12 +49,17 @@ def read_record(bucket: Bucket, contribution: str) -> tuple[Contribution, str] |
     return record, etag
 
 
-def is_to_be_erased(bucket: Bucket, record: Contribution) -> bool:
-    """Return whether a request asks to erase this contribution, or all of its contributor's."""
-    for request in _erasure_requests(bucket):
-        if request.contribution == record.contribution or request.contributor == record.contributor:
-            return True
-    return False
+class ErasureRequests:
+    """The requests to erase, as they were when they were read."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        requests = list(_erasure_requests(bucket))
+        self._contributions = {request.contribution for request in requests if request.contribution}
+        self._contributors = {request.contributor for request in requests if request.contributor}
+
+    def include(self, record: Contribution) -> bool:
+        """Return whether one asks to erase this contribution, or all of its contributor's."""
+        return record.contribution in self._contributions or record.contributor in self._contributors
 
 
 def _erasure_requests(bucket: Bucket) -> Iterator[ErasureRequest]:

@@ -5,10 +5,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from fruits_airflow.bucket import Bucket, ObjectVersion
+from fruits_airflow.commits import open_table
 from fruits_contract import layout
 from fruits_contract.contributions import ACCEPTED, Contribution, InvalidContribution, received_on
 
@@ -19,7 +21,7 @@ LIMIT = timedelta(days=15)  # promised to everybody who may be on a photo
 UPLOADS_KEPT = timedelta(days=1)
 LOOK_EVERY = timedelta(hours=20)  # a listing of every photo costs money; a day older, an object is still within its limit
 PREFIXES = (layout.RAW, layout.CONTRIBUTED_PHOTOS, layout.CONTRIBUTION_CLAIMS)
-RECORDS = layout.CONTRIBUTION_RECORDS  # of photos that nobody has reviewed; those of accepted ones stay
+RECORDS = layout.CONTRIBUTION_RECORDS  # of photos without features; those of photos with features stay as long as they
 UPLOADS = "incomplete uploads"
 
 
@@ -90,7 +92,7 @@ def enforce_retention(bucket: Bucket, *, now: datetime) -> Look:
         log.info("The last look at %s was clean; the next one is due %s later", last.checked_at, LOOK_EVERY)
         return last
     holdings = [_enforce(bucket, prefix, now=now) for prefix in PREFIXES]
-    holdings.append(_enforce(bucket, RECORDS, now=now, stays=lambda version: _is_accepted(bucket, version)))
+    holdings.append(_enforce(bucket, RECORDS, now=now, stays=partial(_has_rows, bucket, _contributions_with_rows(bucket))))
     holdings.append(_enforce_uploads(bucket, now=now))
     look = Look(checked_at=now.isoformat(timespec="seconds"), holdings=holdings)
     bucket.write(layout.RETENTION, look.to_json())
@@ -114,35 +116,50 @@ def read_look(bucket: Bucket) -> Look | None:
 
 def began_at(version: ObjectVersion) -> datetime:
     """Return when the age of an object begins: for a contributed photo the day of its receipt, wherever it lies."""
-    name = version.key.rpartition("/")[2].partition(".")[0]
+    contribution = layout.contribution_of(version.key)
+    if version.key.startswith(layout.CONTRIBUTIONS):
+        contribution = version.key.rpartition("/")[2].partition(".")[0]
     try:
-        return received_on(layout.contribution_of(version.key) or name)
+        return min(received_on(contribution), version.modified)
     except (InvalidContribution, ValueError):  # no contribution, or one of no day
         return version.modified
 
 
-def _enforce(
-    bucket: Bucket, prefix: str, *, now: datetime, stays: Callable[[ObjectVersion], bool] = lambda version: False
-) -> Holding:
+def _enforce(bucket: Bucket, prefix: str, *, now: datetime, stays: Callable[[ObjectVersion], bool] | None = None) -> Holding:
     """Delete the old versions below a prefix, apart from those that stay for another reason."""
     survey = _Survey(now)
     old = []
     for version in bucket.versions(prefix):
-        if survey.is_old(began_at(version), kept=KEPT) and not stays(version):
-            old.append(version)
+        if survey.is_old(began_at(version), kept=KEPT):
+            if stays and stays(version):
+                survey.count(began_at(version))
+            else:
+                old.append(version)
     # A marker has no bytes: it breaks no promise.
     overdue = [version for version in old if not version.is_marker and now - began_at(version) >= LIMIT]
     return survey.holding(prefix, deleted=bucket.delete_versions(old), overdue=len(overdue))
 
 
-def _is_accepted(bucket: Bucket, version: ObjectVersion) -> bool:
-    """Return whether a record is that of an accepted photo, which stays as long as the photo's row."""
+def _has_rows(bucket: Bucket, with_rows: set[str], version: ObjectVersion) -> bool:
+    """Return whether a record is that of an accepted photo with a row, and stays as long as that."""
     if version.is_marker or not version.is_current:
         return False
     try:
-        return Contribution.from_json(bucket.read(version.key)).state == ACCEPTED
+        record = Contribution.from_json(bucket.read(version.key))
     except (FileNotFoundError, InvalidContribution):
         return False
+    return record.state == ACCEPTED and record.contribution in with_rows
+
+
+def _contributions_with_rows(bucket: Bucket) -> set[str]:
+    """Return the contributions that have features, or were rejected as unreadable."""
+    found: set[str] = set()
+    for key in (layout.FEATURES_TABLE, layout.REJECTS_TABLE):
+        table = open_table(bucket, key)
+        if table is not None:
+            rows = table.to_pyarrow_table(columns=["path"], filters=[("contributor", "!=", "")])
+            found |= {layout.contribution_of(path) for path in rows["path"].to_pylist()}
+    return found
 
 
 def _enforce_uploads(bucket: Bucket, *, now: datetime) -> Holding:
@@ -166,9 +183,13 @@ class _Survey:
         """Return whether an age that began at `at` has reached its end."""
         if self.now - at >= kept:
             return True
+        self.count(at)
+        return False
+
+    def count(self, at: datetime) -> None:
+        """Count an object that stays."""
         self.objects += 1
         self.oldest = min(self.oldest or at, at)
-        return False
 
     def holding(self, prefix: str, *, deleted: int, overdue: int) -> Holding:
         """Return the result of the look."""

@@ -9,14 +9,16 @@ from datetime import UTC, datetime, timedelta
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.claims import check_claim, claim, give_back
-from fruits_airflow.contributions import claimed, is_to_be_erased, queued, read_record
+from fruits_airflow.contributions import ErasureRequests, claimed, queued, read_record
+from fruits_airflow.retention import KEPT
 from fruits_airflow.variety_names import UnknownVariety, check_variety, known_varieties
 from fruits_contract import layout
-from fruits_contract.contributions import ACCEPTED, REJECTED, WAITING, Contribution
+from fruits_contract.contributions import ACCEPTED, REJECTED, WAITING, Contribution, received_on
 from fruits_contract.features_pipeline import next_daily_drop
 
 # A photo that is accepted this shortly before the daily run belongs to the drop of the day after: the run may be listing its own.
 MARGIN = timedelta(minutes=2)
+TIME_FOR_A_RUN = timedelta(days=2)  # to the next daily drop, and through its run
 
 
 class Gone(Exception):
@@ -40,22 +42,29 @@ def claim_next(bucket: Bucket, *, skipped: Collection[str] = (), now: datetime |
 
     Completes decisions that were interrupted.
     """
+    now = now or datetime.now(UTC)
     _complete_decisions(bucket)
+    requests = ErasureRequests(bucket)
     for contribution in queued(bucket):
-        if contribution in skipped or not _waiting(bucket, contribution):
+        if contribution in skipped or _is_too_late(contribution, now=now) or not _waiting(bucket, contribution, requests):
             continue
-        if token := claim(bucket, contribution, now=now or datetime.now(UTC)):
+        if token := claim(bucket, contribution, now=now):
             # Somebody may have decided between reading the record and claiming the photo.
-            if record := _waiting(bucket, contribution):
+            if record := _waiting(bucket, contribution, requests):
                 return Claimed(record, token)
             bucket.erase(layout.contribution_claim(contribution))
     return None
 
 
-def _waiting(bucket: Bucket, contribution: str) -> Contribution | None:
+def _is_too_late(contribution: str, *, now: datetime) -> bool:
+    """Return whether retention would delete the photo before the run of the next daily drop has featurized it."""
+    return now - received_on(contribution) > KEPT - TIME_FOR_A_RUN
+
+
+def _waiting(bucket: Bucket, contribution: str, requests: ErasureRequests) -> Contribution | None:
     """Return the record of a photo that may be reviewed, None for any other one."""
     found = read_record(bucket, contribution)
-    if found is None or found[0].state != WAITING or is_to_be_erased(bucket, found[0]):
+    if found is None or found[0].state != WAITING or requests.include(found[0]):
         return None
     return found[0]
 
@@ -156,7 +165,7 @@ def reject(bucket: Bucket, contribution: str, token: str) -> None:
 
 def _existing(bucket: Bucket, contribution: str) -> tuple[Contribution, str]:
     found = read_record(bucket, contribution)
-    if found is None or found[0].state == REJECTED or is_to_be_erased(bucket, found[0]):
+    if found is None or found[0].state == REJECTED or ErasureRequests(bucket).include(found[0]):
         raise Gone("the photo is not there any more")
     return found
 

@@ -10,10 +10,11 @@ from typing import Any
 # A rejected photo has its state only until photo and record are deleted.
 WAITING, ACCEPTED, REJECTED = "waiting", "accepted", "rejected"
 _ID = re.compile(r"(\d{8})-[0-9a-f]{32}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class InvalidContribution(ValueError):
-    """An id or a record that is none of ours."""
+    """Not a valid id, record or request."""
 
 
 def new_id(now: datetime) -> str:
@@ -145,8 +146,14 @@ class ErasureRequest:
 
     @classmethod
     def from_json(cls, content: bytes) -> "ErasureRequest":
-        """Read a request; raise `InvalidContribution` when the content is none."""
+        """Read a request; raise `InvalidContribution` when the content is none, or one that would erase something else."""
         try:
-            return cls(**json.loads(content))
+            request = cls(**json.loads(content))
+            check_id(request.request)
+            is_named = _ID.fullmatch(request.contribution) if request.contribution else _HASH.fullmatch(request.contributor)
+            datetime.fromisoformat(request.requested_at)
         except (ValueError, TypeError) as error:
             raise InvalidContribution(f"not a request to erase: {type(error).__name__}") from error
+        if not is_named or bool(request.contribution) == bool(request.contributor):
+            raise InvalidContribution("not a request to erase: it names neither one contribution nor one contributor")
+        return request

@@ -17,19 +17,25 @@ export function offer(verdict, answered) {
   element("consent").checked = false;
   element("contribute").hidden = !(keepsPhotos && DOUBT.has(verdict));
   element("receipt").hidden = true;
+  element("erase-now").hidden = false;
   element("contribution-state").textContent = "";
+}
+
+// The code of this browser; null before its first contribution.
+function knownCode() {
+  try {
+    const code = localStorage.getItem("contributor");
+    return /^[0-9a-f]{32}$/.test(code ?? "") ? code : null;
+  } catch {
+    return null; // storage may be forbidden; each photo then has a contributor of its own
+  }
 }
 
 // A random code of this browser, made with the first contribution: photos of one contributor can be deleted together.
 function contributorCode() {
-  let code = null;
-  try {
-    code = localStorage.getItem("contributor");
-  } catch {
-    // Storage may be forbidden; each photo then has a contributor of its own.
-  }
-  if (/^[0-9a-f]{32}$/.test(code ?? "")) return code;
-  code = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const known = knownCode();
+  if (known) return known;
+  const code = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   try {
     localStorage.setItem("contributor", code);
   } catch {
@@ -51,7 +57,9 @@ async function contribute(event) {
   body.append("contributor", contributorCode());
   body.append("consent", CONSENT_VERSION);
   body.append("language", language);
+  element("send").disabled = true; // a second click would keep a second photo
   const { content, reason } = await post("contributions", { body });
+  element("send").disabled = false;
   if (reason) {
     state.textContent = problemText(language, reason);
     return;
@@ -60,16 +68,17 @@ async function contribute(event) {
   if (content.receipt) {
     element("token").value = content.receipt.token;
     element("receipt").hidden = false;
+    element("erase-all").hidden = false;
     state.textContent = "";
   } else {
     state.textContent = texts[language][`not_kept_${content.not_kept}`];
   }
 }
 
-async function erase(token, state) {
+async function erase(what, state) {
   const { content, reason } = await post("erasures", {
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token }),
+    body: JSON.stringify(what),
   });
   if (reason) {
     state.textContent = problemText(language, reason);
@@ -94,11 +103,13 @@ async function post(address, options) {
 element("contribute").addEventListener("submit", contribute);
 element("erase").addEventListener("submit", (event) => {
   event.preventDefault();
-  erase(element("erase-token").value, element("erase-state"));
+  erase({ token: element("erase-token").value }, element("erase-state"));
 });
 element("erase-now").addEventListener("click", async () => {
-  if (await erase(element("token").value, element("contribution-state"))) element("receipt").hidden = true;
+  // The token stays: it shows the proof.
+  if (await erase({ token: element("token").value }, element("contribution-state"))) element("erase-now").hidden = true;
 });
+element("erase-all").addEventListener("click", () => erase({ contributor: knownCode() }, element("erase-state")));
 element("copy").addEventListener("click", async () => {
   const [range, selection] = [document.createRange(), getSelection()];
   range.selectNodeContents(element("token"));
@@ -116,5 +127,6 @@ fetch("contributions")
   .then((terms) => {
     keepsPhotos = Boolean(terms.keeps_photos);
     element("erasure").hidden = !keepsPhotos;
+    element("erase-all").hidden = !knownCode();
   })
   .catch(() => {}); // offline: there is nothing to contribute to

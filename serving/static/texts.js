@@ -1,5 +1,5 @@
 // The page's texts, by language. A key that ends in a reason is a problem's `reason` (serving/problems.py).
-export const CONSENT_VERSION = "2026-11-27"; // of `terms` and `consent`: a change of them is a new version (serving/contributions.py)
+export const CONSENT_VERSION = "2026-11-28"; // of `terms` and `consent`: a change of them is a new version (serving/contributions.py)
 
 export const texts = {
   en: {
@@ -16,7 +16,7 @@ export const texts = {
     terms:
       "What is kept: the photo without its time and place, the answer above, and a random code of this browser in a form that only this service can trace. " +
       "Where: in the European Union. Who sees it: the people who name the fruit on it. How long: the photo less than 15 days; the numbers computed from it and its name until you delete them. " +
-      "You get a token that deletes all of it at any time. Please contribute no photos of people.",
+      "You get a token that deletes all of this at any time; models that have learnt from the photo are then trained again without it. Please contribute no photos of people.",
     send: "Contribute this photo",
     agreeFirst: "Tick the box first, if you agree.",
     kept: "The photo is kept. Thank you.",
@@ -29,7 +29,8 @@ export const texts = {
     eraseHeading: "Delete a contributed photo",
     eraseLabel: "The token that you were given",
     erase: "Delete",
-    requested: "The photo and everything that was made of it will be deleted within some hours. The same token then shows the proof.",
+    requested: "The photo, and the numbers and lists that have it, will be deleted within some hours. The token then shows the proof.",
+    eraseAll: "Delete all photos of this browser",
     erased: (at) => `Deleted on ${at}.`,
     unknown_token: "This token is not complete. Copy the whole token.",
     consent_outdated: "The conditions have changed. Load this page again.",
@@ -72,7 +73,7 @@ export const texts = {
     terms:
       "Ce qui est conservé : la photo sans sa date ni son lieu, la réponse ci-dessus et un code aléatoire de ce navigateur, sous une forme que seul ce service peut relier. " +
       "Où : dans l’Union européenne. Qui la voit : les personnes qui nomment le fruit. Combien de temps : la photo moins de 15 jours ; les nombres calculés à partir d’elle et son nom jusqu’à ce que vous les supprimiez. " +
-      "Vous recevez un jeton qui supprime le tout à tout moment. Merci de ne pas envoyer de photos de personnes.",
+      "Vous recevez un jeton qui supprime tout cela à tout moment ; les modèles qui ont appris de la photo sont alors entraînés à nouveau sans elle. Merci de ne pas envoyer de photos de personnes.",
     send: "Donner cette photo",
     agreeFirst: "Cochez d’abord la case, si vous êtes d’accord.",
     kept: "La photo est conservée. Merci.",
@@ -85,7 +86,8 @@ export const texts = {
     eraseHeading: "Supprimer une photo donnée",
     eraseLabel: "Le jeton que vous avez reçu",
     erase: "Supprimer",
-    requested: "La photo et tout ce qui en a été tiré seront supprimés dans quelques heures. Le même jeton en montrera alors la preuve.",
+    requested: "La photo, ainsi que les nombres et les listes qui la contiennent, seront supprimés dans quelques heures. Le jeton en montrera alors la preuve.",
+    eraseAll: "Supprimer toutes les photos de ce navigateur",
     erased: (at) => `Supprimée le ${at}.`,
     unknown_token: "Ce jeton n’est pas complet. Copiez le jeton en entier.",
     consent_outdated: "Les conditions ont changé. Rechargez cette page.",

@@ -7,6 +7,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from mypy_boto3_s3 import S3Client
 
+from fruits_airflow import retention
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.retention import KEPT, LIMIT, LOOK_EVERY, UPLOADS_KEPT, Holding, Look, enforce_retention, read_look
 from fruits_contract import contributions, layout
@@ -116,12 +117,12 @@ def test_what_is_no_photo_is_left_alone(bucket: Bucket, now: datetime) -> None:
 
 
 def test_a_record_without_review_goes_with_its_photo(bucket: Bucket, now: datetime) -> None:
-    waiting, accepted = received(12), received(12)
+    waiting, young = received(12), received(2)
     record(bucket, waiting)
-    record(bucket, accepted, state=ACCEPTED)
+    record(bucket, young)
     look = enforce_retention(bucket, now=now)
     assert holding(look, layout.CONTRIBUTION_RECORDS).deleted == 1
-    assert keys(bucket) == {layout.contribution_record(accepted)}
+    assert keys(bucket) == {layout.contribution_record(young)}
 
 
 def test_an_incomplete_upload_is_deleted_after_a_day(bucket: Bucket, s3: S3Client, now: datetime) -> None:
@@ -159,3 +160,28 @@ def test_a_look_every_day_keeps_the_promise() -> None:
 def test_the_look_is_plain_json(bucket: Bucket, now: datetime) -> None:
     enforce_retention(bucket, now=now)
     assert set(json.loads(bucket.read(layout.RETENTION))) == {"checked_at", "holdings"}
+
+
+@pytest.mark.parametrize("name", ["20200101-" + "a" * 32, "20991231-" + "a" * 32])
+def test_the_name_of_another_photo_says_nothing_about_its_age(bucket: Bucket, now: datetime, name: str) -> None:
+    bucket.write(f"raw/first/Apple/{name}.jpg", b"photo")
+    assert holding(enforce_retention(bucket, now=now), layout.RAW).objects == 1
+    look = enforce_retention(bucket, now=now + KEPT + timedelta(hours=1))
+    assert holding(look, layout.RAW).deleted == 1
+
+
+def test_no_name_makes_a_photo_younger_than_its_object(bucket: Bucket, now: datetime) -> None:
+    bucket.write(layout.contributed_image("first", "Apple", "20991231-" + "a" * 32), b"photo")
+    assert holding(enforce_retention(bucket, now=now + KEPT + timedelta(hours=1)), layout.RAW).deleted == 1
+
+
+def test_a_record_stays_as_long_as_its_photo_has_a_row(bucket: Bucket, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_row, without = received(20), received(20)
+    for contribution in (with_row, without):
+        record(bucket, contribution, state=ACCEPTED)
+    monkeypatch.setattr(retention, "_contributions_with_rows", lambda bucket: {with_row})
+    with pytest.raises(AirflowFailException, match="1 of contributions/records/"):
+        enforce_retention(bucket, now=now)
+    assert keys(bucket) == {layout.contribution_record(with_row)}
+    look = enforce_retention(bucket, now=now + SECOND)
+    assert holding(look, layout.CONTRIBUTION_RECORDS).objects == 1

@@ -310,3 +310,9 @@ def test_a_photo_that_is_decided_while_it_is_claimed_is_not_shown(bucket: Bucket
     monkeypatch.setattr(review, "claim", decide_first)
     assert claim_next(bucket, now=NOW) is None
     assert keys(bucket) == [layout.contribution_record(photo), image(photo)]
+
+
+def test_a_photo_that_would_be_deleted_before_its_run_is_not_shown(bucket: Bucket) -> None:
+    contribute(bucket, 1, day="20261112")
+    assert claim_next(bucket, now=NOW) is None
+    assert claim_next(bucket, now=NOW - timedelta(days=2)) is not None

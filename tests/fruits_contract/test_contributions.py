@@ -1,5 +1,6 @@
 """Ids and records of contributions."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -59,3 +60,23 @@ def test_other_content_is_no_record(content: bytes) -> None:
         Contribution.from_json(content)
     with pytest.raises(InvalidContribution):
         ErasureRequest.from_json(content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"contribution": "", "contributor": "e"},
+        {"contributor": "a" * 64},
+        {"contribution": ""},
+        {"contribution": "../x"},
+        {"request": 5},
+        {"request": "x"},
+        {"requested_at": "yesterday"},
+        {"contribution": ["x"]},
+    ],
+)
+def test_a_request_that_would_erase_something_else_is_refused(change: dict[str, object]) -> None:
+    good = {"request": new_id(NOW), "requested_at": NOW.isoformat(), "contribution": new_id(NOW), "contributor": ""}
+    assert ErasureRequest.from_json(json.dumps(good).encode())
+    with pytest.raises(InvalidContribution):
+        ErasureRequest.from_json(json.dumps(good | change).encode())

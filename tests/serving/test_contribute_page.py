@@ -96,10 +96,29 @@ def test_a_photo_is_contributed_and_deleted_by_its_token(page: Page, cherry: Pat
 
     page.locator("#erasure summary").click()
     page.locator("#erase-token").fill(token[:-1])
-    page.locator("#erase button").click()
+    page.locator("#erase button[type=submit]").click()
     expect(page.locator("#erase-state")).to_contain_text({"en": "not complete", "fr": "pas complet"}[language])
     page.locator("#erase-token").fill(token)
-    page.locator("#erase button").click()
+    page.locator("#erase button[type=submit]").click()
+    expect(page.locator("#erase-state")).to_contain_text({"en": "will be deleted", "fr": "seront supprimés"}[language])
+
+
+def test_a_double_click_keeps_one_photo(page: Page, cherry: Path, records: Records) -> None:
+    ask(page, cherry)
+    page.locator("#consent").check()
+    page.locator("#send").dblclick()
+    expect(page.locator("#receipt")).to_be_visible()
+    assert len(records()) == 1
+
+
+def test_a_browser_deletes_all_of_its_photos(page: Page, cherry: Path, language: str) -> None:
+    page.locator("#erasure summary").click()
+    expect(page.locator("#erase-all")).to_be_hidden()
+    ask(page, cherry)
+    page.locator("#consent").check()
+    page.locator("#send").click()
+    expect(page.locator("#receipt")).to_be_visible()
+    page.locator("#erase-all").click()
     expect(page.locator("#erase-state")).to_contain_text({"en": "will be deleted", "fr": "seront supprimés"}[language])
 
 

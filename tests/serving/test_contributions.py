@@ -1,10 +1,13 @@
 """Contributed photos: what is stored, of whom, and what is not; and the token that erases."""
 
+import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -203,6 +206,48 @@ def test_without_a_key_nothing_is_kept(service: Service, cherry: bytes) -> None:
 def test_the_version_of_the_consent_is_that_of_its_text() -> None:
     texts = (REPO / "serving" / "static" / "texts.js").read_text()
     assert f'export const CONSENT_VERSION = "{CONSENT_VERSION}"' in texts
+    agreed_to = re.findall(r"\n    consent:.*?\n    send:", texts, re.DOTALL)
+    assert len(agreed_to) == 2, "English and French"
+    digest = hashlib.sha256("".join(agreed_to).encode()).hexdigest()
+    assert (CONSENT_VERSION, digest[:16]) == ("2026-11-28", "918d975dc494f507"), "another text is another version"
+
+
+def test_a_large_or_slow_request_to_erase_is_refused(start: Start, doubting_models: str) -> None:
+    service = start(doubting_models, contributor_key=CONTRIBUTOR_KEY, read_timeout_s=0.5)
+    assert service.erase("x" * 5000).status_code == 413
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1000
+
+    assert service.http.post(f"{service.url}/erasures", content=chunks()).status_code == 413
+
+    def slow() -> Iterator[bytes]:
+        yield b"{"
+        time.sleep(2)
+        yield b"}"
+
+    assert service.http.post(f"{service.url}/erasures", content=slow()).status_code == 408
+
+
+def test_a_browser_erases_all_of_its_photos(doubting_service: Service, stored: Stored, cherry: bytes) -> None:
+    doubting_service.contribute(cherry)
+    before = stored()
+    address = f"{doubting_service.url}/erasures"
+    response = doubting_service.http.post(address, json={"contributor": CONSENT["contributor"]})
+    assert (response.status_code, response.json()["state"]) == (202, "requested")
+    (key,) = stored().keys() - before.keys()
+    request = ErasureRequest.from_json(stored()[key])
+    assert key == layout.erasure_request(request.request)
+    (record,) = (content for name, content in before.items() if name.endswith(".json"))
+    assert request.contributor == Contribution.from_json(record).contributor
+    assert doubting_service.http.post(address, json={"contributor": "x"}).status_code == 422
+
+
+def test_one_contributor_does_not_use_up_the_share_of_their_address(start: Start, doubting_models: str, cherry: bytes) -> None:
+    service = start(doubting_models, contributor_key=CONTRIBUTOR_KEY, contributions_per_day=1)
+    assert [service.contribute(cherry).json()["not_kept"] for _ in range(12)] == [None] + ["too_many"] * 11
+    assert service.contribute(cherry, {**CONSENT, "contributor": "1" * 32}).json()["receipt"]
 
 
 def test_nothing_of_forty_kinds_of_metadata_is_stored(
@@ -224,6 +269,6 @@ def test_nothing_of_forty_kinds_of_metadata_is_stored(
         for number, content in enumerate(found.values()):
             (tmp_path / f"{number}.jpg").write_bytes(content)
         argv = [exiftool, "-j", "-a", "-G0", "--File:all", "--ExifTool:all", "--Composite:all", "--SourceFile", str(tmp_path)]
-        told = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)
-        groups = {name.partition(":")[0] for photo in told for name in photo if ":" in name}
+        described = json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)
+        groups = {name.partition(":")[0] for photo in described for name in photo if ":" in name}
         assert groups <= {"JFIF"}, groups

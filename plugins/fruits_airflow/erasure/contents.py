@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import tempfile
+import zlib
 from collections.abc import Collection, Iterator
 from typing import IO
 
@@ -22,6 +23,10 @@ def downloaded(bucket: Bucket, version: ObjectVersion) -> Iterator[IO[bytes]]:
         bucket.download(version, file)
         file.seek(0)
         yield file
+
+
+# What gzip and Parquet raise for an object that is damaged, or is something else than its name says.
+UNREADABLE = (EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowInvalid)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
-"""Works off the requests to erase contributions."""
+"""Processes the requests to erase contributions."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.erasure.certificate import Erasure, write_certificate
@@ -14,11 +14,14 @@ from fruits_airflow.erasure.subjects import Subject, Subjects, find_subjects
 from fruits_airflow.erasure.table_rows import erase_rows, files_with_rows
 from fruits_airflow.erasure.trained_models import models_trained_with
 from fruits_contract import columns, layout
+from fruits_contract.contributions import ErasureRequest
 
 log = logging.getLogger(__name__)
 
 # Names of requests are ids of contributions, which point to nothing any more.
 ABOUT_REQUESTS = "erasures/"
+# As long as a DAG run may take, and some time for the next one: a run that is queued in a paused DAG would block for ever.
+WAIT_LIMIT = timedelta(days=4)
 
 
 class NotErased(RuntimeError):
@@ -27,15 +30,29 @@ class NotErased(RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many requests are done or wait for a run, and whether rows were removed that models are trained with."""
+    """What became of the requests.
+
+    Parameters
+    ----------
+    done, waiting
+        Number of requests that are done, and that wait for a run under way.
+    late
+        Those that have waited for longer than `WAIT_LIMIT`.
+    invalid
+        Number of objects that are no requests, and that somebody must look at.
+    needs_training
+        Whether rows were removed that models are trained with.
+    """
 
     done: int = 0
     waiting: int = 0
+    late: int = 0
+    invalid: int = 0
     needs_training: bool = False
 
 
 def erase_contributions(bucket: Bucket, *, is_run_under_way: Callable[[], bool]) -> Outcome:
-    """Work off all requests; what fails or is killed halfway is completed by another call, and twice is harmless.
+    """Process all requests; what fails or is killed halfway is completed by another call, and twice is harmless.
 
     Photos, records and claims are deleted at once. The rest waits while a run is under way, because a run that was planned before
     may write the photo's row again: the requests stay until a call that sees no such run before and after its work.
@@ -47,9 +64,13 @@ def erase_contributions(bucket: Bucket, *, is_run_under_way: Callable[[], bool])
     TablesAreBusy
         A publication took too long.
     """
-    requests = pending_requests(bucket)
-    if not requests:
-        return Outcome()
+    pending = pending_requests(bucket)
+    outcome = _process(bucket, pending.requests, is_run_under_way=is_run_under_way) if pending.requests else Outcome()
+    late = pending.older_than(WAIT_LIMIT, now=datetime.now(UTC)) if outcome.waiting else 0
+    return replace(outcome, invalid=pending.invalid, late=late)
+
+
+def _process(bucket: Bucket, requests: list[ErasureRequest], *, is_run_under_way: Callable[[], bool]) -> Outcome:
     log.info("%s requests to erase contributions", len(requests))
     subjects = find_subjects(bucket, requests, now=datetime.now(UTC))
     erase_photos(bucket, subjects)

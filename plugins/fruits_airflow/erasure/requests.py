@@ -1,8 +1,9 @@
-"""Requests to erase: written by the prediction service and `make erase`, worked off by housekeeping."""
+"""Requests to erase: written by the prediction service and `make erase`, processed by housekeeping."""
 
 import logging
 import re
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from fruits_airflow.bucket import Bucket
 from fruits_contract import layout
@@ -10,7 +11,7 @@ from fruits_contract.contributions import ErasureRequest, InvalidContribution, c
 
 log = logging.getLogger(__name__)
 
-_HASH = re.compile(r"[0-9a-f]{32,128}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class InvalidRequest(ValueError):
@@ -38,22 +39,31 @@ def write_request(bucket: Bucket, *, contribution: str = "", contributor: str = 
     return request
 
 
-def pending_requests(bucket: Bucket) -> list[ErasureRequest]:
-    """Return the requests that are not done; an object that is none of them is reported in the log and left."""
+@dataclass(frozen=True)
+class Pending:
+    """The requests that are not done, and the number of objects beside them that are no requests."""
+
+    requests: list[ErasureRequest] = field(default_factory=list)
+    invalid: int = 0
+
+    def older_than(self, age: timedelta, *, now: datetime) -> int:
+        """Return the number of requests that have waited for longer."""
+        return sum(now - datetime.fromisoformat(request.requested_at) > age for request in self.requests)
+
+
+def pending_requests(bucket: Bucket) -> Pending:
+    """Return the requests that are not done."""
     found = []
+    invalid = 0
     for item in bucket.objects(layout.ERASURE_REQUESTS):
         try:
             request = ErasureRequest.from_json(bucket.read(item.key))
-            check_id(request.request)
-            if request.contribution:
-                check_id(request.contribution)
+            if layout.erasure_request(request.request) != item.key:
+                raise InvalidContribution("it is not named as its object")
+            found.append(request)
         except FileNotFoundError:
             continue
         except InvalidContribution as error:
-            log.error("An object below %s cannot be understood, and is left: %s", layout.ERASURE_REQUESTS, error)
-            continue
-        if layout.erasure_request(request.request) != item.key:
-            log.error("A request below %s is not named as its object, and is left", layout.ERASURE_REQUESTS)
-            continue
-        found.append(request)
-    return found
+            log.error("An object below %s is no request: %s", layout.ERASURE_REQUESTS, error)
+            invalid += 1
+    return Pending(found, invalid)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fruits_airflow.bucket import Bucket, ObjectVersion
-from fruits_airflow.erasure.contents import contributed_paths, downloaded, names_in, unzipped
+from fruits_airflow.erasure.contents import UNREADABLE, contributed_paths, downloaded, names_in, unzipped
 from fruits_airflow.erasure.subjects import Subjects
 from fruits_contract import columns, layout
 
@@ -65,6 +65,15 @@ def _place(key: str) -> str:
 
 
 def _names_of(file: IO[bytes], key: str, subjects: Subjects) -> set[str]:
+    """Return the names in an output: in its content, or in its bytes as they are where they are damaged."""
+    try:
+        return _names_in_content(file, key, subjects)
+    except UNREADABLE:
+        file.seek(0)
+        return names_in(file, subjects.names)
+
+
+def _names_in_content(file: IO[bytes], key: str, subjects: Subjects) -> set[str]:
     if key.endswith(".parquet"):
         found = set(contributed_paths(file, subjects.contributions).values())
         file.seek(0)

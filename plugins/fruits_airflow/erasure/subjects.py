@@ -62,7 +62,7 @@ class Subject:
 
 
 class Subjects(list[Subject]):
-    """All requests that are worked off together."""
+    """All requests that are processed together."""
 
     @property
     def names(self) -> set[str]:

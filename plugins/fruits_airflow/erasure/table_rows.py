@@ -11,7 +11,7 @@ from deltalake.transaction import AddAction, CommitProperties, RemoveAction
 
 from fruits_airflow.bucket import Bucket, ObjectVersion
 from fruits_airflow.commits import ERASED, open_table
-from fruits_airflow.erasure.contents import contributed_paths, downloaded
+from fruits_airflow.erasure.contents import UNREADABLE, contributed_paths, downloaded
 from fruits_airflow.erasure.subjects import Subjects
 from fruits_airflow.lease import Lease, lease_tables
 from fruits_airflow.rewriting import Paths, rewrite_without
@@ -38,6 +38,8 @@ def files_with_rows(bucket: Bucket, key: str, subjects: Subjects) -> Iterator[Fi
         try:
             paths = _paths_in(bucket, version, subjects)
         except FileNotFoundError:  # deleted since it was listed
+            continue
+        except UNREADABLE:  # no table has such a file
             continue
         if paths:
             yield FileWithRows(version, paths)

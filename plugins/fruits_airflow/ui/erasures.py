@@ -23,7 +23,7 @@ router = APIRouter(default_response_class=HTMLResponse)
 @router.get("/erasures", dependencies=access.READS_RUNS)
 def erasures(bucket: BucketDep) -> str:
     """Return the page of all erasures."""
-    pending = sorted(pending_requests(bucket), key=lambda request: request.requested_at)
+    pending = sorted(pending_requests(bucket).requests, key=lambda request: request.requested_at)
     return render("erasures.html", root="", pending=pending, certificates=_certificates(bucket))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from mypy_boto3_s3 import S3Client
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.erasure.certificate import read_certificate
-from fruits_airflow.erasure.erase import NotErased, Outcome, erase_contributions
+from fruits_airflow.erasure.erase import WAIT_LIMIT, NotErased, Outcome, erase_contributions
 from fruits_airflow.erasure.requests import write_request
 from fruits_airflow.maintenance import maintain_tables
 from fruits_airflow.publishing import publish_run
@@ -277,3 +278,16 @@ def test_a_request_that_cannot_be_understood_stops_no_other(
     bucket.write(f"{layout.ERASURE_REQUESTS}x.json", b"{")
     bucket.write(f"{layout.ERASURE_REQUESTS}y.json", json.dumps({"request": "y", "requested_at": ""}).encode())
     assert erase(bucket, now, contributor=ANNA).done == 1
+
+
+@pytest.mark.parametrize("key", ["logs/j-1/broken.gz", "runs/r9/broken.parquet", "tables/features/drop=x/run=y/broken.parquet"])
+def test_a_damaged_object_stops_no_erasure(bucket: Bucket, contributed: Contributed, s3: S3Client, now: Any, key: str) -> None:
+    bucket.write(key, b"\x1f\x8b damaged")
+    assert erase(bucket, now, contributor=ANNA).done == 1
+
+
+def test_what_is_no_request_and_what_waits_for_days_is_counted(bucket: Bucket, contributed: Contributed, now: Any) -> None:
+    bucket.write(f"{layout.ERASURE_REQUESTS}broken.json", b"{")
+    write_request(bucket, contributor=ANNA, now=now - WAIT_LIMIT - timedelta(hours=1))
+    outcome = erase_contributions(bucket, is_run_under_way=lambda: True)
+    assert (outcome.waiting, outcome.late, outcome.invalid) == (1, 1, 1)

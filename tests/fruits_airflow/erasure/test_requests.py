@@ -20,14 +20,14 @@ def test_a_request_by_id_has_the_name_of_the_contribution(
     contribution = contributions.new_id(now)
     for _ in range(2):
         assert main(["--bucket", bucket.name, "--contribution", contribution]) == 0
-    (request,) = pending_requests(bucket)
+    (request,) = pending_requests(bucket).requests
     assert (request.request, request.contribution, request.contributor) == (contribution, contribution, "")
     assert [item.key for item in bucket.objects("")] == [layout.erasure_request(contribution)]
 
 
 def test_a_request_by_hash_does_not_echo_it(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--bucket", bucket.name, "--contributor", HASH]) == 0
-    (request,) = pending_requests(bucket)
+    (request,) = pending_requests(bucket).requests
     assert (request.contribution, request.contributor) == ("", HASH)
     shown = capsys.readouterr()
     assert request.request in shown.out
@@ -62,4 +62,4 @@ def test_an_object_that_is_no_request_is_left(bucket: Bucket, now: datetime) -> 
     main(["--bucket", bucket.name, "--contribution", contribution])
     bucket.write(f"{layout.ERASURE_REQUESTS}broken.json", b"{")
     bucket.write(f"{layout.ERASURE_REQUESTS}other.json", bucket.read(layout.erasure_request(contribution)))
-    assert [request.request for request in pending_requests(bucket)] == [contribution]
+    assert [request.request for request in pending_requests(bucket).requests] == [contribution]

@@ -43,6 +43,9 @@ async function showNext(message) {
   if (photo.status === 409) {
     return showNext(REFUSALS.gone);
   }
+  if (!photo.ok) {
+    throw new Error(`the server answered ${photo.status}`);
+  }
   element("photo").src = URL.createObjectURL(await photo.blob());
   showGuess(next);
   showKnown(next.known);
