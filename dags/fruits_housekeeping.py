@@ -3,7 +3,7 @@
 
 **What**: terminates every EMR cluster of this deployment whose DAG run is over, was deleted, or is older than a run may be.
 Compacts small files of the published tables, and deletes files that no table version of the last five days refers to.
-Deletes photos, and what belongs to contributed ones, 11 days after their receipt, in all versions; looks once a day.
+Deletes photos, and what belongs to contributed ones, 11 days after their receipt, in all versions; checks once a day.
 Completes a daily drop that has contributed photos only, in the last hour that its run waits.
 Erases the contributions that were requested to be erased, everywhere, and writes a certificate.
 

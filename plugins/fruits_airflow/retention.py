@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 KEPT = timedelta(days=11)  # as RawDays of infra/storage.yaml
 LIMIT = timedelta(days=15)  # promised to everybody who may be on a photo
 UPLOADS_KEPT = timedelta(days=1)
-LOOK_EVERY = timedelta(hours=20)  # a listing of every photo costs money; a day older, an object is still within its limit
+CHECK_EVERY = timedelta(hours=20)  # a listing of every photo costs money; a day older, an object is still within its limit
 PREFIXES = (layout.RAW, layout.CONTRIBUTED_PHOTOS, layout.CONTRIBUTION_CLAIMS)
 RECORDS = layout.CONTRIBUTION_RECORDS  # of photos without features; those of photos with features stay as long as they
 UPLOADS = "incomplete uploads"
@@ -49,8 +49,8 @@ class Holding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """One look at everything that retention is about; `layout.RETENTION` is the last one."""
+class RetentionCheck:
+    """One check of everything that retention is about; `layout.RETENTION` is the last one."""
 
     checked_at: str
     holdings: list[Holding] = field(default_factory=list)
@@ -65,51 +65,51 @@ class Look:
         return (json.dumps(asdict(self), indent=1) + "\n").encode()
 
     @classmethod
-    def from_json(cls, content: bytes) -> "Look":
+    def from_json(cls, content: bytes) -> "RetentionCheck":
         """Read `to_json` back."""
         data = json.loads(content)
         return cls(checked_at=data["checked_at"], holdings=[Holding(**holding) for holding in data["holdings"]])
 
 
-def enforce_retention(bucket: Bucket, *, now: datetime) -> Look:
-    """Delete what is past its time, once a day, and record the look at `layout.RETENTION`.
+def enforce_retention(bucket: Bucket, *, now: datetime) -> RetentionCheck:
+    """Delete what is past its time, once a day, and record the check at `layout.RETENTION`.
 
     S3's lifecycle does the same where infra/storage.yaml is applied. It counts the days of an object, though: a contributed photo
     that waited for its review for a week would start again in `raw/`. Here it counts from the day of its receipt.
 
     Returns
     -------
-    Look
+    RetentionCheck
         The new one, or the last one where that is clean and recent enough.
 
     Raises
     ------
     AirflowFailException
-        Something had been kept for `LIMIT` or longer. It is deleted now, but nobody had looked, or deleting had failed.
+        Something had been kept for `LIMIT` or longer. It is deleted now, but nobody had checked, or deleting had failed.
     """
-    last = read_look(bucket)
-    if last and not last.overdue and now - datetime.fromisoformat(last.checked_at) < LOOK_EVERY:
-        log.info("The last look at %s was clean; the next one is due %s later", last.checked_at, LOOK_EVERY)
+    last = read_last_check(bucket)
+    if last and not last.overdue and now - datetime.fromisoformat(last.checked_at) < CHECK_EVERY:
+        log.info("The last check at %s was clean; the next one is due %s later", last.checked_at, CHECK_EVERY)
         return last
     holdings = [_enforce(bucket, prefix, now=now) for prefix in PREFIXES]
     holdings.append(_enforce(bucket, RECORDS, now=now, stays=partial(_has_rows, bucket, _contributions_with_rows(bucket))))
     holdings.append(_enforce_uploads(bucket, now=now))
-    look = Look(checked_at=now.isoformat(timespec="seconds"), holdings=holdings)
-    bucket.write(layout.RETENTION, look.to_json())
+    check = RetentionCheck(checked_at=now.isoformat(timespec="seconds"), holdings=holdings)
+    bucket.write(layout.RETENTION, check.to_json())
     for holding in holdings:
         log.info("%s: %s kept, %s deleted, %s overdue", holding.prefix, holding.objects, holding.deleted, holding.overdue)
-    if look.overdue:
-        lines = ", ".join(f"{holding.overdue} of {holding.prefix}" for holding in look.overdue)
+    if check.overdue:
+        lines = ", ".join(f"{holding.overdue} of {holding.prefix}" for holding in check.overdue)
         raise AirflowFailException(
             f"Kept for {LIMIT.days} days or longer, and deleted now: {lines}. Find out why (docs/runbook.md)"
         )
-    return look
+    return check
 
 
-def read_look(bucket: Bucket) -> Look | None:
-    """Return the last look; None before the first one."""
+def read_last_check(bucket: Bucket) -> RetentionCheck | None:
+    """Return the last check; None before the first one."""
     try:
-        return Look.from_json(bucket.read(layout.RETENTION))
+        return RetentionCheck.from_json(bucket.read(layout.RETENTION))
     except FileNotFoundError:
         return None
 
@@ -173,7 +173,7 @@ def _enforce_uploads(bucket: Bucket, *, now: datetime) -> Holding:
 
 @dataclass
 class _Survey:
-    """Counts what a look finds young enough, and remembers the oldest of it."""
+    """Counts what a check finds young enough, and remembers the oldest of it."""
 
     now: datetime
     objects: int = 0
@@ -192,6 +192,6 @@ class _Survey:
         self.oldest = min(self.oldest or at, at)
 
     def holding(self, prefix: str, *, deleted: int, overdue: int) -> Holding:
-        """Return the result of the look."""
+        """Return the result of the check."""
         oldest_at = self.oldest.astimezone(UTC).isoformat(timespec="seconds") if self.oldest else ""
         return Holding(prefix=prefix, objects=self.objects, oldest_at=oldest_at, deleted=deleted, overdue=overdue)

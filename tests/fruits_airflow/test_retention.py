@@ -9,7 +9,16 @@ from mypy_boto3_s3 import S3Client
 
 from fruits_airflow import retention
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.retention import KEPT, LIMIT, LOOK_EVERY, UPLOADS_KEPT, Holding, Look, enforce_retention, read_look
+from fruits_airflow.retention import (
+    CHECK_EVERY,
+    KEPT,
+    LIMIT,
+    UPLOADS_KEPT,
+    Holding,
+    RetentionCheck,
+    enforce_retention,
+    read_last_check,
+)
 from fruits_contract import contributions, layout
 from fruits_contract.contributions import ACCEPTED, WAITING, Consent, Contribution, Guess
 from release import contents
@@ -34,8 +43,8 @@ def keys(bucket: Bucket) -> set[str]:
     return {version.key for version in bucket.versions("") if version.key != layout.RETENTION}
 
 
-def holding(look: Look, prefix: str) -> Holding:
-    return next(each for each in look.holdings if each.prefix == prefix)
+def holding(check: RetentionCheck, prefix: str) -> Holding:
+    return next(each for each in check.holdings if each.prefix == prefix)
 
 
 def test_a_contributed_photo_of_16_days_is_found_reported_and_removed(versioned_bucket: Bucket, now: datetime) -> None:
@@ -51,10 +60,10 @@ def test_a_contributed_photo_of_16_days_is_found_reported_and_removed(versioned_
     assert len(keys(bucket)) == 3
     assert all(young in key for key in keys(bucket))
 
-    look = enforce_retention(bucket, now=now + SECOND)  # at once, because the last look was red
-    assert look.overdue == []
-    assert look.checked_at == (now + SECOND).isoformat(timespec="seconds")
-    assert holding(look, layout.RAW) == Holding(
+    check = enforce_retention(bucket, now=now + SECOND)  # at once, because the last check was red
+    assert check.overdue == []
+    assert check.checked_at == (now + SECOND).isoformat(timespec="seconds")
+    assert holding(check, layout.RAW) == Holding(
         prefix=layout.RAW, objects=1, oldest_at=contributions.received_on(young).isoformat(timespec="seconds")
     )
 
@@ -88,9 +97,9 @@ def test_the_limits_are_exact(versioned_bucket: Bucket, age: timedelta, expected
             enforce_retention(versioned_bucket, now=version.modified + age)
     else:
         enforce_retention(versioned_bucket, now=version.modified + age)
-    look = read_look(versioned_bucket)
-    assert look
-    found = holding(look, layout.RAW)
+    check = read_last_check(versioned_bucket)
+    assert check
+    found = holding(check, layout.RAW)
     assert (found.objects, found.deleted, found.overdue) == {"kept": (1, 0, 0), "deleted": (0, 1, 0), "overdue": (0, 1, 1)}[
         expected
     ]
@@ -120,23 +129,23 @@ def test_a_record_without_review_goes_with_its_photo(bucket: Bucket, now: dateti
     waiting, young = received(12), received(2)
     record(bucket, waiting)
     record(bucket, young)
-    look = enforce_retention(bucket, now=now)
-    assert holding(look, layout.CONTRIBUTION_RECORDS).deleted == 1
+    check = enforce_retention(bucket, now=now)
+    assert holding(check, layout.CONTRIBUTION_RECORDS).deleted == 1
     assert keys(bucket) == {layout.contribution_record(young)}
 
 
 def test_an_incomplete_upload_is_deleted_after_a_day(bucket: Bucket, s3: S3Client, now: datetime) -> None:
     s3.create_multipart_upload(Bucket=bucket.name, Key="tables/features/a.parquet")
     (upload,) = bucket.incomplete_uploads()
-    look = enforce_retention(bucket, now=upload.initiated + UPLOADS_KEPT - SECOND)
-    assert holding(look, "incomplete uploads").objects == 1
-    look = enforce_retention(bucket, now=now + LOOK_EVERY + UPLOADS_KEPT)
-    assert holding(look, "incomplete uploads").deleted == 1
+    check = enforce_retention(bucket, now=upload.initiated + UPLOADS_KEPT - SECOND)
+    assert holding(check, "incomplete uploads").objects == 1
+    check = enforce_retention(bucket, now=now + CHECK_EVERY + UPLOADS_KEPT)
+    assert holding(check, "incomplete uploads").deleted == 1
     assert list(bucket.incomplete_uploads()) == []
 
     s3.create_multipart_upload(Bucket=bucket.name, Key="tables/features/a.parquet")
     with pytest.raises(AirflowFailException, match="1 of incomplete uploads"):
-        enforce_retention(bucket, now=now + LIMIT + LOOK_EVERY)
+        enforce_retention(bucket, now=now + LIMIT + CHECK_EVERY)
     assert list(bucket.incomplete_uploads()) == []
 
 
@@ -144,20 +153,20 @@ def test_the_bucket_is_listed_once_a_day(bucket: Bucket, now: datetime, monkeypa
     first = enforce_retention(bucket, now=now)
     with monkeypatch.context() as patch:
         patch.setattr(Bucket, "versions", lambda *_: pytest.fail("listed"))
-        assert enforce_retention(bucket, now=now + LOOK_EVERY - SECOND) == first
-    assert enforce_retention(bucket, now=now + LOOK_EVERY) != first
+        assert enforce_retention(bucket, now=now + CHECK_EVERY - SECOND) == first
+    assert enforce_retention(bucket, now=now + CHECK_EVERY) != first
 
 
-def test_a_look_every_day_keeps_the_promise() -> None:
-    # Between two looks an object grows older by LOOK_EVERY and the hour until the next run of the task.
-    assert KEPT + LOOK_EVERY + timedelta(hours=1) < LIMIT
+def test_a_check_every_day_keeps_the_promise() -> None:
+    # Between two checks an object grows older by CHECK_EVERY and the hour until the next run of the task.
+    assert KEPT + CHECK_EVERY + timedelta(hours=1) < LIMIT
     template = (contents.ROOT / "infra" / "storage.yaml").read_text()
     assert f"Default: {KEPT.days}\n" in template
     for prefix in (layout.RAW, layout.CONTRIBUTED_PHOTOS, layout.CONTRIBUTION_CLAIMS):
         assert f"Prefix: {prefix}\n" in template
 
 
-def test_the_look_is_plain_json(bucket: Bucket, now: datetime) -> None:
+def test_the_check_is_plain_json(bucket: Bucket, now: datetime) -> None:
     enforce_retention(bucket, now=now)
     assert set(json.loads(bucket.read(layout.RETENTION))) == {"checked_at", "holdings"}
 
@@ -166,8 +175,8 @@ def test_the_look_is_plain_json(bucket: Bucket, now: datetime) -> None:
 def test_the_name_of_another_photo_says_nothing_about_its_age(bucket: Bucket, now: datetime, name: str) -> None:
     bucket.write(f"raw/first/Apple/{name}.jpg", b"photo")
     assert holding(enforce_retention(bucket, now=now), layout.RAW).objects == 1
-    look = enforce_retention(bucket, now=now + KEPT + timedelta(hours=1))
-    assert holding(look, layout.RAW).deleted == 1
+    check = enforce_retention(bucket, now=now + KEPT + timedelta(hours=1))
+    assert holding(check, layout.RAW).deleted == 1
 
 
 def test_no_name_makes_a_photo_younger_than_its_object(bucket: Bucket, now: datetime) -> None:
@@ -183,5 +192,5 @@ def test_a_record_stays_as_long_as_its_photo_has_a_row(bucket: Bucket, now: date
     with pytest.raises(AirflowFailException, match="1 of contributions/records/"):
         enforce_retention(bucket, now=now)
     assert keys(bucket) == {layout.contribution_record(with_row)}
-    look = enforce_retention(bucket, now=now + SECOND)
-    assert holding(look, layout.CONTRIBUTION_RECORDS).objects == 1
+    check = enforce_retention(bucket, now=now + SECOND)
+    assert holding(check, layout.CONTRIBUTION_RECORDS).objects == 1

@@ -1,4 +1,4 @@
-"""The page of what is kept shows the last look, and says when nobody has looked."""
+"""The page of what is kept shows the last check, and says when there was none."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 def test_it_is_linked_from_the_page_of_all_runs(reader: TestClient) -> None:
     assert 'href="retention"' in reader.get("/").text
-    assert "Nobody has looked yet" in reader.get("/retention").text
+    assert "Not checked yet" in reader.get("/retention").text
 
 
 def test_it_shows_the_oldest_object_and_what_was_deleted(reader: TestClient, bucket: Bucket) -> None:
