@@ -51,6 +51,7 @@ class Erasure:
             contributions=len(subject.contributions),
             removed={place: len(things) for place, things in sorted(subject.removed.items())},
             models=models,
+            checked=CHECKED if subject.contributions else (),  # for a contributor without photos there is nothing to look for
         )
 
 

@@ -291,3 +291,10 @@ def test_what_is_no_request_and_what_waits_for_days_is_counted(bucket: Bucket, c
     write_request(bucket, contributor=ANNA, now=now - WAIT_LIMIT - timedelta(hours=1))
     outcome = erase_contributions(bucket, is_run_under_way=lambda: True)
     assert (outcome.waiting, outcome.late, outcome.invalid) == (1, 1, 1)
+
+
+def test_a_contributor_without_photos_gets_no_claim_of_checks(bucket: Bucket, contributed: Contributed, now: Any) -> None:
+    request = write_request(bucket, contributor="e" * 64, now=now)
+    assert erase_contributions(bucket, is_run_under_way=lambda: False).done == 1
+    (erasure,) = read_certificate(bucket, request.request)["erasures"]
+    assert (erasure["contributions"], erasure["removed"], erasure["checked"]) == (0, {}, [])
