@@ -138,6 +138,7 @@ KILLED = (
 )
 
 
+@pytest.mark.separate  # nine minutes; make test-compose
 @pytest.mark.parametrize("killed", KILLED, ids=lambda names: names[-1])
 def test_services_killed_during_a_run_lose_nothing(composed: Composed, first, photos, tmp_path, killed) -> None:
     """The run becomes a success, or fails and the same drop succeeds once more; what was published before is still there.

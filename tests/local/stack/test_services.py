@@ -215,7 +215,8 @@ def test_an_interrupted_up_leaves_nothing(own_stack, signum, at_process):
     with contextlib.suppress(ProcessLookupError):
         starting.send_signal(signal.SIGINT)  # an impatient second Ctrl-C
     starting.communicate(timeout=60)
-    assert starting.returncode == 130
+    # The second signal may meet an interpreter that has undone everything and is ending, with Python's handlers gone.
+    assert starting.returncode in (130, -signal.SIGINT)
     assert supervisor.processes() == []
 
 
