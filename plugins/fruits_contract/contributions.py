@@ -29,6 +29,11 @@ def check_id(value: str) -> str:
     raise InvalidContribution("expected the id of a contribution: eight digits, '-', 32 hexadecimal digits")
 
 
+def is_keyed_hash(value: str) -> bool:
+    """Return whether `value` has the form of a contributor's keyed hash."""
+    return bool(_HASH.fullmatch(value))
+
+
 def received_on(contribution: str) -> datetime:
     """Return the beginning (UTC) of the day on which a photo was received."""
     return datetime.strptime(check_id(contribution)[:8], "%Y%m%d").replace(tzinfo=UTC)
@@ -150,7 +155,7 @@ class ErasureRequest:
         try:
             request = cls(**json.loads(content))
             check_id(request.request)
-            is_named = _ID.fullmatch(request.contribution) if request.contribution else _HASH.fullmatch(request.contributor)
+            is_named = _ID.fullmatch(request.contribution) if request.contribution else is_keyed_hash(request.contributor)
             datetime.fromisoformat(request.requested_at)
         except (ValueError, TypeError) as error:
             raise InvalidContribution(f"not a request to erase: {type(error).__name__}") from error

@@ -1,17 +1,14 @@
 """Requests to erase: written by the prediction service and `make erase`, processed by housekeeping."""
 
 import logging
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from fruits_airflow.bucket import Bucket
 from fruits_contract import layout
-from fruits_contract.contributions import ErasureRequest, InvalidContribution, check_id, new_id
+from fruits_contract.contributions import ErasureRequest, InvalidContribution, check_id, is_keyed_hash, new_id
 
 log = logging.getLogger(__name__)
-
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class InvalidRequest(ValueError):
@@ -28,7 +25,7 @@ def write_request(bucket: Bucket, *, contribution: str = "", contributor: str = 
     """
     if bool(contribution) == bool(contributor):
         raise InvalidRequest("name either a contribution or a contributor")
-    if contributor and not _HASH.fullmatch(contributor):
+    if contributor and not is_keyed_hash(contributor):
         raise InvalidRequest("expected the keyed hash of a contributor: hexadecimal digits, as in the table's column")
     try:
         name = check_id(contribution) if contribution else new_id(now)
