@@ -90,7 +90,7 @@ def test_a_model_that_cannot_be_used_is_refused_and_the_old_one_stays(
         s3.delete_object(Bucket=own, Key=layout.classifier_arrays(bad))
         bad = promote(s3, own, replace(classifier, sure_above=0.9))
         s3.delete_object(Bucket=own, Key=layout.classifier_arrays(bad))
-    assert wait_until(lambda: service.ready().json()["refused"] is not None or fault == "missing", timeout_s=20, every_s=0.1)
+    assert wait_until(lambda: service.ready().json()["refused"] is not None or fault == "missing", timeout_s=60, every_s=0.1)
     state = service.ready().json()
     assert service.predict(photos["Cherry 3"][0]).json()["variety"]["name"] == "Cherry 3"
     if fault == "extractor":
@@ -99,7 +99,7 @@ def test_a_model_that_cannot_be_used_is_refused_and_the_old_one_stays(
         assert service.metric("fruits_refused_models_total") == 1
         assert "it reads features of extractor ffffffffffff, this service runs" in state["refused"]["reason"]
     better = promote(s3, own, replace(classifier, sure_above=0.7))
-    assert wait_until(lambda: service.ready().json()["classifier"] == better, timeout_s=20, every_s=0.1)
+    assert wait_until(lambda: service.ready().json()["classifier"] == better, timeout_s=60, every_s=0.1)
     assert service.ready().json()["refused"] is None
 
 
@@ -113,7 +113,7 @@ def test_it_serves_as_soon_as_there_is_a_model(
     assert (response.status_code, response.json()["reason"]) == (503, "no_model")
     assert "make run TRAIN=1" in response.json()["detail"]
     promote(s3, own, classifier)
-    assert wait_until(lambda: service.ready().is_success, timeout_s=20, every_s=0.1)
+    assert wait_until(lambda: service.ready().is_success, timeout_s=60, every_s=0.1)
     assert service.predict(photos["Cherry 3"][0]).status_code == 200
 
 
@@ -151,7 +151,7 @@ def test_a_pointer_that_is_damaged_changes_nothing_and_the_next_model_is_used(
     time.sleep(1)  # some polls
     assert service.predict(photos["Cherry 3"][0]).status_code == 200
     better = promote(s3, own, replace(classifier, sure_above=0.77))
-    assert wait_until(lambda: service.ready().json()["classifier"] == better, timeout_s=20, every_s=0.1)
+    assert wait_until(lambda: service.ready().json()["classifier"] == better, timeout_s=60, every_s=0.1)
 
 
 def wait_for_worker(service: Service) -> psutil.Process:

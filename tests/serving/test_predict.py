@@ -166,18 +166,18 @@ def test_a_client_that_goes_away_is_no_error_of_the_service(start: Start, models
     with socket.create_connection((host, int(port))) as client:
         client.sendall(UNFINISHED)
         time.sleep(0.3)
-    assert wait_until(lambda: service.metric('fruits_requests_total{status="400"}') == 1, timeout_s=10, every_s=0.1)
+    assert wait_until(lambda: service.metric('fruits_requests_total{status="400"}') == 1, timeout_s=60, every_s=0.1)
     assert service.metric('fruits_requests_total{status="500"}') == 0
 
 
 def test_uploads_beyond_the_limit_are_refused(start: Start, models: str, photos: dict[str, list[bytes]]) -> None:
-    service = start(models, max_waiting=2)
+    service = start(models, max_waiting=2, read_timeout_s=120)
     host, port = service.url.removeprefix("http://").split(":")
     clients = [socket.create_connection((host, int(port))) for _ in range(2)]
     for client in clients:
         client.sendall(UNFINISHED)
     photo = photos["Cherry 3"][0]
-    assert wait_until(lambda: service.predict(photo).status_code == 503, timeout_s=10, every_s=0.1)
+    assert wait_until(lambda: service.predict(photo).status_code == 503, timeout_s=60, every_s=0.1)
     for client in clients:
         client.close()
-    assert wait_until(lambda: service.predict(photo).status_code == 200, timeout_s=10, every_s=0.1)
+    assert wait_until(lambda: service.predict(photo).status_code == 200, timeout_s=60, every_s=0.1)
