@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from local.stack import services
+from local.stack import ports, services
 from local.stack.supervision import Supervisor
 from local.waiting import wait_until
 from tests.e2e.embedded_stack import DAG
@@ -29,6 +29,8 @@ def test_everything_killed(faulty: FaultyStack, drop: str, record: Callable[[Row
     for process in Supervisor(faulty.stack.services).processes():
         process.kill()
     assert wait_until(lambda: not Supervisor(faulty.stack.services).processes(), timeout_s=30)
+    # Children of killed processes end a little later, and this test keeps the addresses.
+    assert wait_until(lambda: all(map(ports.is_free, faulty.stack.services.ports.values())), timeout_s=60)
     services.up(faulty.stack.services)
     ended = faulty.stack.wait(DAG, dag_run_id)
     record(
