@@ -6,13 +6,13 @@ happened, and makes the new classifier the current one, unless it is worse than 
 
 **When**: after every publication of `fruits_features` (asset `fruits_features`); or triggered by hand.
 
-**Params**: `sure_above`, `promotion`, `release`; the trigger form explains each.
+**Params**: `sure_above`, `promotion`, `release`, `budget_usd`; the trigger form explains each.
 
 **Results**: "Fruit runs" in the navigation lists the classifiers; the task `evaluate_classifier` links to its model card.
 
 **Reads**: `tables/features/`, `code/<release>/`, `models/`.
 
-**Writes**: `runs/<run>/`, `models/classifier/`, `models/current.json`, `logs/`.
+**Writes**: `runs/<run>/`, `models/classifier/`, `models/current.json`, `costs/<month>/`, `logs/`.
 
 **If it fails**: the failed task's log ends with the last lines of the step's output. The current classifier stays current. A
 classifier that is worse is not a failure: `promote` is skipped, and its log and the model card have the reason. Where no features
@@ -21,7 +21,7 @@ running terminates its cluster, promotes nothing, and ends as failed by `fail_if
 To return to an earlier classifier: `python -m fruits_airflow.rollback --bucket NAME`.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, chain, dag, get_current_context, task, teardown
@@ -77,6 +77,22 @@ def fruits_classifier() -> None:
         bucket = Bucket.of(plan.params.bucket, region=plan.region)
         return promote_run(bucket, plan.params, promotion=context["params"]["promotion"])
 
+    # A teardown, because a run that failed has cost something as well; its own failure fails no run.
+    @teardown
+    @task(task_display_name="Record cost", retries=2, retry_delay=timedelta(seconds=30))
+    def record_cost(cluster: str) -> float:
+        """Record what the cluster has cost, by EMR's timeline of its instances; return US dollars."""
+        from airflow.providers.amazon.aws.hooks.emr import EmrHook
+
+        from fruits_airflow import run_cost
+        from fruits_airflow.bucket import AWS_CONN_ID, Bucket
+        from fruits_airflow.plan import Plan
+
+        plan = Plan.of_run(get_current_context())
+        emr = EmrHook(aws_conn_id=AWS_CONN_ID, emr_conn_id=None, region_name=plan.region).conn
+        bucket = Bucket.of(plan.params.bucket, region=plan.region)
+        return run_cost.record_cost(bucket, emr, run=plan.params.run, cluster=cluster, now=datetime.now(UTC))
+
     # As in fruits_features: marking a run as failed skips every task but a teardown.
     @teardown(on_failure_fail_dagrun=True)
     @task(task_display_name="Fail if aborted", retries=2, retry_delay=timedelta(seconds=30))
@@ -96,7 +112,7 @@ def fruits_classifier() -> None:
 
     chain(planned, create_cluster, train_classifier, evaluate_classifier)
     chain(evaluate_classifier, [terminate_cluster, promote()])
-    chain(terminate_cluster, fail_if_aborted())
+    chain(terminate_cluster, [record_cost(CLUSTER), fail_if_aborted()])
 
 
 fruits_classifier()

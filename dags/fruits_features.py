@@ -7,7 +7,8 @@ results to three Delta tables.
 
 **When**: every day at 03:00 UTC, for the drop named after the day (`raw/2026-11-22/`); or triggered by hand, for any drop.
 
-**Params**: `drop`, `mode`, `variance`, `components`, `max_reject_ratio`, `engine`, `release`; the trigger form explains each.
+**Params**: `drop`, `mode`, `variance`, `components`, `max_reject_ratio`, `engine`, `release`,
+`budget_usd`; the trigger form explains each.
 
 | to do this | set |
 | --- | --- |
@@ -22,7 +23,7 @@ its report, and each stage to the output of its step and to its Spark history.
 
 **Reads**: `raw/<drop>/`, `code/<release>/`, `models/`, `tables/`.
 
-**Writes**: `runs/<run>/`, `tables/`, `models/pca/`, `models/current.json`, `logs/`.
+**Writes**: `runs/<run>/`, `tables/`, `models/pca/`, `models/current.json`, `costs/<month>/`, `logs/`.
 
 **If it fails**: the failed task's log ends with the last lines of the step's output, or with the findings of `validate`. A run
 with a failed stage or a red finding publishes nothing: fix the cause and trigger the same drop again. If `publish` failed
@@ -31,7 +32,7 @@ ends as a success with its tasks skipped, without a cluster. A run that is marke
 cluster, publishes nothing, and ends as failed by `fail_if_aborted`.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, chain, dag, get_current_context, task, teardown
@@ -104,6 +105,22 @@ def fruits_features() -> None:
         plan = Plan.of_run(get_current_context())
         return publish_run(Bucket.of(plan.params.bucket, region=plan.region), plan.params)
 
+    # A teardown, because a run that failed has cost something as well; its own failure fails no run.
+    @teardown
+    @task(task_display_name="Record cost", retries=2, retry_delay=timedelta(seconds=30))
+    def record_cost(cluster: str) -> float:
+        """Record what the cluster has cost, by EMR's timeline of its instances; return US dollars."""
+        from airflow.providers.amazon.aws.hooks.emr import EmrHook
+
+        from fruits_airflow import run_cost
+        from fruits_airflow.bucket import AWS_CONN_ID, Bucket
+        from fruits_airflow.plan import Plan
+
+        plan = Plan.of_run(get_current_context())
+        emr = EmrHook(aws_conn_id=AWS_CONN_ID, emr_conn_id=None, region_name=plan.region).conn
+        bucket = Bucket.of(plan.params.bucket, region=plan.region)
+        return run_cost.record_cost(bucket, emr, run=plan.params.run, cluster=cluster, now=datetime.now(UTC))
+
     # A teardown, because marking a run as failed skips every other task. It is not downstream of publish, so publish stays a
     # leaf and its failure fails the run.
     @teardown(on_failure_fail_dagrun=True)
@@ -143,7 +160,7 @@ def fruits_features() -> None:
     chain(wait_for_drop, planned, create_cluster, featurize, fit_pca, transform_pca, validate, report)
     chain(featurize, transform_pca)
     chain(report, [terminate_cluster, published])
-    chain(terminate_cluster, fail_if_aborted())
+    chain(terminate_cluster, [record_cost(CLUSTER), fail_if_aborted()])
 
 
 fruits_features()

@@ -2,7 +2,7 @@
 
 from local.emr.cluster import ENDING, Cluster
 from local.emr.model import ApiError, JsonObject, Step, invalid_request, make_page
-from local.emr.validation import check_auto_termination, check_steps
+from local.emr.validation import check_auto_termination, check_managed_scaling, check_steps
 
 GROUP_STATES = {"STARTING": "PROVISIONING", "WAITING": "RUNNING", "TERMINATED_WITH_ERRORS": "TERMINATED"}
 
@@ -73,6 +73,7 @@ def _modify(cluster: Cluster, operation: str, request: JsonObject) -> JsonObject
             cluster.is_protected = request["TerminationProtected"]
         case "PutAutoTerminationPolicy" | "PutManagedScalingPolicy":
             check_auto_termination(request.get("AutoTerminationPolicy", {}))
+            check_managed_scaling(request.get("ManagedScalingPolicy", {}))
             name = operation.removeprefix("Put")
             cluster.policies[name] = request.get(name, {})
         case "RemoveAutoTerminationPolicy" | "RemoveManagedScalingPolicy":

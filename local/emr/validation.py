@@ -22,6 +22,7 @@ def check_run_job_flow(request: JsonObject) -> None:
         raise ApiError(f"LogUri is {request['LogUri']}; expected s3://bucket/prefix.")
     check_steps(request.get("Steps", []), step_concurrency=request.get("StepConcurrencyLevel", 1))
     check_auto_termination(request.get("AutoTerminationPolicy", {}))
+    check_managed_scaling(request.get("ManagedScalingPolicy", {}))
 
 
 def check_steps(steps: list[JsonObject], *, step_concurrency: int) -> None:
@@ -37,3 +38,16 @@ def check_auto_termination(policy: JsonObject) -> None:
     """Raise ApiError if the idle timeout is out of range."""
     if not 60 <= policy.get("IdleTimeout", 3600) <= 604_800:
         raise ApiError(f"IdleTimeout is {policy['IdleTimeout']}; expected 60 to 604800 seconds.")
+
+
+def check_managed_scaling(policy: JsonObject) -> None:
+    """Raise ApiError if the limits contradict one another."""
+    limits = policy.get("ComputeLimits")
+    if not limits:
+        return
+    least, most = limits["MinimumCapacityUnits"], limits["MaximumCapacityUnits"]
+    if not 1 <= least <= most:
+        raise ApiError(f"MinimumCapacityUnits is {least}; expected 1 to MaximumCapacityUnits, {most}.")
+    for name in ("MaximumOnDemandCapacityUnits", "MaximumCoreCapacityUnits"):
+        if limits.get(name, 0) > most:
+            raise ApiError(f"{name} is {limits[name]}; expected at most MaximumCapacityUnits, {most}.")

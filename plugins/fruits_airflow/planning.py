@@ -15,13 +15,13 @@ from fruits_airflow.bucket import Bucket
 from fruits_airflow.contributed_photos import with_contributors
 from fruits_airflow.current import read_current
 from fruits_airflow.emr.cluster import job_flow
-from fruits_airflow.emr.cost import ClusterSize, Work, cheapest
+from fruits_airflow.emr.cost import Featurizing
+from fruits_airflow.emr.sizing import choose_cluster, summary_of
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, FeaturesRunParams
-from fruits_contract.plan_summary import PlanSummary
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,8 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     AirflowSkipException
         Nothing new: the run ends here without a cluster.
     AirflowFailException
-        mode=transform without a current PCA, a release that does not exist, or one without the requested engine.
+        mode=transform without a current PCA, a release that does not exist, or one without the requested engine; or the run is
+        expected to cost more than its budget.
     """
     wanted = FEATURES_PIPELINE.resolve(requested)
     run = layout.run_name(dag_run_id)
@@ -87,18 +88,12 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         max_reject_ratio=wanted["max_reject_ratio"],
         engine=wanted["engine"],
     )
-    _write_inputs(bucket, params, batch=batch, retained=retained, dag_run_id=dag_run_id)
-    work = Work(photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=params.engine)
-    cluster = _choose_cluster(settings, work)
-    summary = PlanSummary(
-        instance=cluster.core.name,
-        nodes=cluster.nodes,
-        expected_seconds=cluster.seconds(work),
-        spot_usd=cluster.usd(work, spot=True),
-        on_demand_usd=cluster.usd(work, spot=False),
-        s3_usd=work.s3_usd,
-        previous_run=PublishedTable(bucket, layout.PROJECTED_TABLE).newest_run(),
+    work = Featurizing(
+        photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=params.engine, gets=len(batch)
     )
+    cluster = choose_cluster(settings, work, budget_usd=wanted["budget_usd"])
+    _write_inputs(bucket, params, batch=batch, retained=retained, dag_run_id=dag_run_id)
+    summary = summary_of(cluster, work, previous_run=PublishedTable(bucket, layout.PROJECTED_TABLE).newest_run())
     bucket.write(layout.plan_summary(run), summary.to_json().encode())
     return Plan(
         pipeline=FEATURES_PIPELINE,
@@ -125,25 +120,6 @@ def _write_inputs(
     bucket.write(layout.retained(params.run), json.dumps(retained).encode())
     described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
     bucket.write(layout.run_params(params.run), described.encode())
-
-
-def _choose_cluster(settings: Settings, work: Work) -> ClusterSize:
-    """Return the cheapest cluster that meets the deadline, and log what it is expected to cost."""
-    cluster = cheapest(work, deadline_s=settings.deadline_s, max_nodes=settings.max_core_nodes)
-    log.info("Cluster: %s x %s, expected to take %.0f minutes", cluster.nodes, cluster.core.name, cluster.seconds(work) / 60)
-    log.info(
-        "Expected cost: %.2f USD with Spot core nodes, %.2f USD without; S3's requests: %.2f USD",
-        cluster.usd(work, spot=True),
-        cluster.usd(work, spot=False),
-        work.s3_usd,
-    )
-    if cluster.seconds(work) > settings.deadline_s:
-        log.warning(
-            "The deadline of %.0f minutes (deadline_s) cannot be met with %s core nodes (max_core_nodes)",
-            settings.deadline_s / 60,
-            settings.max_core_nodes,
-        )
-    return cluster
 
 
 def photos_of(bucket: Bucket, drop: str) -> list[dict[str, Any]]:

@@ -37,6 +37,14 @@ class Settings:
         IAM role of EMR itself.
     instance_profile
         IAM instance profile of the cluster's nodes.
+    security_configuration
+        EMR security configuration: encryption, and IMDSv2 only; empty: none.
+    primary_security_group
+        Id of the security group of the primary node; empty: EMR creates all three.
+    node_security_group
+        Id of the security group of core and task nodes.
+    service_access_security_group
+        Id of the security group through which EMR reaches a cluster in a private subnet.
     emr_release
         EMR release label.
     node_python
@@ -55,6 +63,8 @@ class Settings:
         meet the deadline, or the largest one when none is.
     max_core_nodes
         Upper bound of the cluster's size.
+    budget_usd
+        What a run may cost: one that is expected to cost more, without Spot, fails before it has a cluster.
     deployment
         Name of this deployment, a tag by which it knows its own clusters; empty: the bucket's name. Two deployments in one AWS
         account need different ones.
@@ -68,6 +78,10 @@ class Settings:
     subnets: tuple[str, ...] = ()
     service_role: str = "fruits-emr-service"
     instance_profile: str = "fruits-emr-node"
+    security_configuration: str = ""
+    primary_security_group: str = ""
+    node_security_group: str = ""
+    service_access_security_group: str = ""
     emr_release: str = "emr-7.14.0"
     node_python: str = "/opt/fruits"
     wait_for_drop_s: int = 6 * 3600
@@ -76,6 +90,7 @@ class Settings:
     idle_timeout_s: int = 900
     deadline_s: int = 2 * 3600
     max_core_nodes: int = 10
+    budget_usd: float = 5.0
     deployment: str = ""
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -87,6 +102,14 @@ class Settings:
         for name in ("poll_s", "wait_for_drop_s", "stage_limit_s", "deadline_s", "max_core_nodes"):
             if getattr(self, name) < 1:
                 raise InvalidSettings(f"{name} is {getattr(self, name)}; expected at least 1")
+        if not self.budget_usd > 0:  # nor a NaN
+            raise InvalidSettings(f"budget_usd is {self.budget_usd}; expected more than 0")
+        groups = (self.primary_security_group, self.node_security_group, self.service_access_security_group)
+        if any(groups) and not all(groups):
+            raise InvalidSettings(
+                "only some of primary_security_group, node_security_group and service_access_security_group are set; "
+                "expected all or none"
+            )
         tasks_s = self.wait_for_drop_s + max(len(pipeline.stages) for pipeline in PIPELINES) * self.stage_limit_s
         if tasks_s > TASKS_LIMIT_S:
             raise InvalidSettings(
@@ -120,7 +143,7 @@ class Settings:
         if missing := sorted({"bucket", "region", "release"} - set(data)):
             raise InvalidSettings(f"Airflow Variable {VARIABLE!r} lacks {', '.join(missing)}; see docs/parameters.md")
         for item in fields(cls):
-            kind = {"subnets": list, "tags": dict}.get(item.name, item.type)
+            kind = {"subnets": list, "tags": dict, "budget_usd": (int, float)}.get(item.name, item.type)
             if item.name in data and not isinstance(data[item.name], kind):  # type: ignore[arg-type]
                 raise InvalidSettings(f"{item.name} is {data[item.name]!r}; expected {kind}")
         return cls(**{**data, "subnets": tuple(data.get("subnets", ()))})

@@ -10,6 +10,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import read_current
 from fruits_airflow.emr.cluster import job_flow
+from fruits_airflow.emr.cost import Training
+from fruits_airflow.emr.sizing import choose_cluster, summary_of
 from fruits_airflow.plan import Plan
 from fruits_airflow.planning import read_release_card
 from fruits_airflow.settings import Settings
@@ -19,14 +21,11 @@ from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, ClassifierR
 
 log = logging.getLogger(__name__)
 
-# An estimate: 67,692 rows take 2 minutes on 2 vCPUs (make bench-training), a node has 4.
-ROWS_PER_NODE = 1_000_000
-
 
 def plan_training(bucket: Bucket, settings: Settings, *, dag_run_id: str, requested: dict[str, Any]) -> Plan:
     """List the files of the published features and decide on the cluster.
 
-    Writes `runs/<run>/{params.json,retained.json}`.
+    Writes `runs/<run>/{params.json,plan.json,retained.json}`.
 
     Parameters
     ----------
@@ -38,7 +37,7 @@ def plan_training(bucket: Bucket, settings: Settings, *, dag_run_id: str, reques
     AirflowSkipException
         No features are published: the run ends here without a cluster.
     AirflowFailException
-        A release that does not exist.
+        A release that does not exist; or the run is expected to cost more than its budget.
     """
     wanted = CLASSIFIER_PIPELINE.resolve(requested)
     release = wanted["release"] or settings.release
@@ -56,16 +55,18 @@ def plan_training(bucket: Bucket, settings: Settings, *, dag_run_id: str, reques
         current=read_current(bucket).classifier_of(extractor),
         sure_above=wanted["sure_above"],
     )
+    work = Training(rows=rows)
+    cluster = choose_cluster(settings, work, budget_usd=wanted["budget_usd"])
+    bucket.write(layout.plan_summary(params.run), summary_of(cluster, work).to_json().encode())
     bucket.write(layout.retained(params.run), json.dumps(features.files()).encode())
     described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
     bucket.write(layout.run_params(params.run), described.encode())
-    nodes = min(1 + rows // ROWS_PER_NODE, settings.max_core_nodes)
-    log.info("%s rows of features; current classifier: %s; %s core nodes", rows, params.current or "none", nodes)
+    log.info("%s rows of features; current classifier: %s", rows, params.current or "none")
     return Plan(
         pipeline=CLASSIFIER_PIPELINE,
         params=params,
         region=settings.region,
         photos=rows,
-        job_flow=job_flow(settings, params, nodes=nodes),
+        job_flow=job_flow(settings, params, nodes=cluster.nodes),
         stage_limit_s=settings.stage_limit_s,
     )

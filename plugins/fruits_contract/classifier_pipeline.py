@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fruits_contract import layout
-from fruits_contract.features_pipeline import RELEASE
+from fruits_contract.features_pipeline import BUDGET_USD, RELEASE
 from fruits_contract.pipeline import InvalidParam, ParamSpec, Pipeline, RunParams, Stage
 
 PROMOTIONS = ("if_not_worse", "never")
@@ -71,7 +71,7 @@ EVALUATE_CLASSIFIER = Stage(
 CLASSIFIER_PIPELINE = Pipeline(
     dag_id="fruits_classifier",
     plan_task="plan_training",
-    trigger=(SURE_ABOVE, PROMOTION, RELEASE),
+    trigger=(SURE_ABOVE, PROMOTION, RELEASE, BUDGET_USD),
     stages=(TRAIN_CLASSIFIER, EVALUATE_CLASSIFIER),
     run_params=ClassifierRunParams,
 )

@@ -11,7 +11,7 @@ MODES = ("auto", "fit", "transform")
 DAILY_HOUR_UTC = 3  # when the run of a day's drop begins
 
 PCA_SECTION = "PCA"
-EXPERT_SECTION = "Checks, engine and release"
+EXPERT_SECTION = "Checks, engine, release and budget"
 
 _NAME_SCHEMA = {"type": ["null", "string"], "pattern": f"^{layout.NAME.pattern}$"}
 
@@ -63,6 +63,14 @@ RELEASE = ParamSpec(
     None,
     "Release of the code below code/ that the run is pinned to. Empty: the deployment's current release.",
     _NAME_SCHEMA,
+    EXPERT_SECTION,
+)
+BUDGET_USD = ParamSpec(
+    "budget_usd",
+    None,
+    "What the run may cost in US dollars: one that is expected to cost more fails before it has a cluster. "
+    "Empty: the deployment's budget_usd.",
+    {"type": ["null", "number"], "exclusiveMinimum": 0},
     EXPERT_SECTION,
 )
 
@@ -163,7 +171,7 @@ REPORT = Stage(
 FEATURES_PIPELINE = Pipeline(
     dag_id="fruits_features",
     plan_task="plan_batch",
-    trigger=(DROP, MODE, VARIANCE, COMPONENTS, MAX_REJECT_RATIO, ENGINE, RELEASE),
+    trigger=(DROP, MODE, VARIANCE, COMPONENTS, MAX_REJECT_RATIO, ENGINE, RELEASE, BUDGET_USD),
     stages=(FEATURIZE, FIT_PCA, TRANSFORM_PCA, VALIDATE, REPORT),
     run_params=FeaturesRunParams,
 )

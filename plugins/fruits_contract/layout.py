@@ -251,6 +251,16 @@ def task_counts(run: str, stage: str) -> str:
     return f"runs/{run}/{stage}.counts/"
 
 
+def month_costs(month: str) -> str:
+    """Return the folder of what the clusters of a month, e.g. 2026-11, have cost, ending with '/'."""
+    return f"costs/{month}/"
+
+
+def run_cost(month: str, run: str) -> str:
+    """Return the key of what a run's cluster has cost, for the sum of its month."""
+    return f"{month_costs(month)}{run}.json"
+
+
 def report_page(run: str) -> str:
     """Return the key of the HTML report."""
     return f"runs/{run}/report/index.html"

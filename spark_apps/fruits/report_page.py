@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from fruits.photo_map import PhotoMap
 from fruits.report_figures import colors_of, map_figure, scree_figure
+from fruits_contract import report_cost
 
 EXAMPLES = 3  # pictures of a variety
 MIXED_SHOWN = 15
@@ -32,6 +33,7 @@ def page(figures: dict[str, Any], photos: PhotoMap) -> str:
         css=Markup(_text("report.css")),
         js=Markup(_text("report.js")),
         bokeh_js=[Markup(text) for text in Resources(mode="inline", components=["bokeh"]).js_raw],
+        actual_cost=Markup(report_cost.UNKNOWN),
         data=_script_json({"items": items, "places": places}),
     )
 

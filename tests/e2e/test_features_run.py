@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import re
 from datetime import UTC, datetime
@@ -40,6 +41,18 @@ def test_the_logs_say_how_far_the_stages_are_while_they_run(stack, first):
     assert re.search(r"cluster j-\w+ is (STARTING|BOOTSTRAPPING|RUNNING), \d+ s", log)
     assert " files of features" in first.log("fit_pca")
     assert "counting rows" in first.log("validate")
+
+
+def test_the_cost_of_the_cluster_is_recorded_by_emrs_timeline(stack, first):
+    recorded = first.manifest("record_cost")["figures"]
+    cluster = stack.cluster_of(first)["Status"]["Timeline"]
+    lived = (cluster["EndDateTime"] - cluster["CreationDateTime"]).total_seconds()
+    assert [instance["market"] for instance in recorded["instances"]] == ["ON_DEMAND", "ON_DEMAND"]
+    assert all(instance["seconds"] == pytest.approx(lived, abs=1) for instance in recorded["instances"])
+    assert 0 < recorded["usd"] < recorded["expected_usd"], "no instance of EC2 has to start here"
+    report = json.loads(stack.read(layout.report_data(first.run)))
+    assert report["actual_usd"] == recorded["usd"]
+    assert f"<!-- actual cost -->{recorded['usd']:.2f} USD" in stack.read(layout.report_page(first.run)).decode()
 
 
 def test_published_features_equal_kerass_reference_features(stack, first):

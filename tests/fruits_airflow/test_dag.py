@@ -37,7 +37,7 @@ def test_airflow_finds_the_dag_and_no_error(dagbag: DagBag) -> None:
 def test_every_stage_is_a_task_of_its_name(dag: Any) -> None:
     stages = {task.task_id: task.stage for task in dag.tasks if isinstance(task, StageOperator)}
     assert stages == {stage.name: stage for stage in FEATURES_PIPELINE.stages}
-    others = {"wait_for_drop", "plan_batch", "create_cluster", "terminate_cluster", "fail_if_aborted", "publish"}
+    others = {"wait_for_drop", "plan_batch", "create_cluster", "terminate_cluster", "record_cost", "fail_if_aborted", "publish"}
     assert names(dag.tasks) - set(stages) == others
 
 
@@ -58,7 +58,8 @@ def test_the_graph_shows_the_order_of_the_work_and_no_other_edges(dag: Any) -> N
         "validate": {"report"},
         "report": {"publish", "terminate_cluster"},
         "publish": set(),
-        "terminate_cluster": {"fail_if_aborted"},
+        "terminate_cluster": {"fail_if_aborted", "record_cost"},
+        "record_cost": set(),
         "fail_if_aborted": set(),
     }
 
@@ -99,7 +100,8 @@ def test_every_stage_runs_between_setup_and_teardown(dag: Any, stage: Any) -> No
 def test_a_failed_teardown_does_not_turn_the_run_red_and_a_failed_publish_does(dag: Any) -> None:
     terminate, publish = dag.get_task("terminate_cluster"), dag.get_task("publish")
     assert terminate.on_failure_fail_dagrun is False
-    assert names(dag.leaves) == {"publish", "fail_if_aborted"}, "the leaves decide whether a run failed"
+    assert dag.get_task("record_cost").is_teardown and dag.get_task("record_cost").on_failure_fail_dagrun is False
+    assert names(dag.leaves) == {"publish", "record_cost", "fail_if_aborted"}, "the leaves decide whether a run failed"
     assert publish.trigger_rule == "all_success"
     assert not publish.is_teardown
 
@@ -117,7 +119,7 @@ def test_runs_publish_one_at_a_time(dag: Any) -> None:
 
 def test_only_the_task_after_the_optional_fit_has_another_trigger_rule(dag: Any) -> None:
     others = {task.task_id: str(task.trigger_rule.value) for task in dag.tasks if task.trigger_rule != "all_success"}
-    teardowns = dict.fromkeys(["terminate_cluster", "fail_if_aborted"], "all_done_setup_success")
+    teardowns = dict.fromkeys(["terminate_cluster", "record_cost", "fail_if_aborted"], "all_done_setup_success")
     assert others == {"transform_pca": "none_failed_min_one_success"} | teardowns
     # With a skipped fit_pca alone upstream there would be no success; featurize is the one.
     assert dag.get_task("transform_pca").upstream_task_ids >= {"featurize", "fit_pca"}

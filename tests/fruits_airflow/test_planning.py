@@ -150,7 +150,7 @@ def test_of_the_keys_that_end_with_a_slash_only_empty_ones_are_folders() -> None
 @pytest.mark.parametrize(
     ("deadline_s", "warnings"),
     [
-        (1, ["The deadline of 0 minutes (deadline_s) cannot be met with 2 core nodes (max_core_nodes)"]),
+        (1, ["The deadline of 0 minutes (deadline_s) cannot be met with 2 core and task nodes (max_core_nodes)"]),
         (7200, []),
     ],
 )
@@ -172,8 +172,16 @@ def test_the_report_can_read_what_the_plan_expects(bucket: Bucket, deployment: S
     plan(bucket, deployment, "r3", "third")
     summaries = [PlanSummary.from_json(bucket.read(layout.plan_summary(run))) for run in ("r1", "r2", "r3")]
     assert [summary.previous_run for summary in summaries] == ["", "r1", "r2"]
-    assert 0 < summaries[0].spot_usd < summaries[0].on_demand_usd
+    assert 0 < summaries[0].spot_usd == summaries[0].on_demand_usd, "one core node, which is never Spot"
     assert summaries[0].s3_usd > 0 and summaries[0].expected_seconds > 0
+
+
+def test_a_run_over_its_budget_plans_no_cluster(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
+    add_photos(s3, bucket, "first", ["Apple/0.jpg"])
+    with pytest.raises(AirflowFailException, match=r"its budget is 0\.01 USD; nothing was started"):
+        plan(bucket, deployment, "r1", "first", budget_usd=0.01)
+    assert not list(bucket.objects(layout.run_prefix("r1")))
+    assert plan(bucket, replace(deployment, budget_usd=0.01), "r1", "first", budget_usd=1.0)
 
 
 def test_the_time_limit_of_a_stage_follows_the_batch(settings: Settings) -> None:

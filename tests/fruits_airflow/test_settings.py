@@ -45,7 +45,7 @@ def test_all_missing_fields_are_named_together() -> None:
 
 def test_unknown_fields_are_named_with_the_known_ones() -> None:
     with pytest.raises(
-        InvalidSettings, match="unknown fields buckets, colour; known: bucket, deadline_s, deployment, emr_release, "
+        InvalidSettings, match="unknown fields buckets, colour; known: bucket, budget_usd, deadline_s, deployment, emr_release, "
     ):
         read(colour="red", buckets=[])
 
@@ -65,6 +65,21 @@ def test_an_idle_time_that_emr_refuses_is_refused(idle_timeout_s: int) -> None:
 def test_less_than_one_is_refused(name: str) -> None:
     with pytest.raises(InvalidSettings, match=f"{name} is 0; expected at least 1"):
         read(**{name: 0})
+
+
+@pytest.mark.parametrize("budget_usd", [0, -1.0])
+def test_a_budget_that_allows_nothing_is_refused(budget_usd: float) -> None:
+    with pytest.raises(InvalidSettings, match=f"budget_usd is {budget_usd}; expected more than 0"):
+        read(budget_usd=budget_usd)
+
+
+def test_a_budget_may_be_a_whole_number() -> None:
+    assert read(budget_usd=3).budget_usd == 3
+
+
+def test_some_of_the_security_groups_are_refused() -> None:
+    with pytest.raises(InvalidSettings, match="expected all or none"):
+        read(primary_security_group="sg-1")
 
 
 def test_a_release_that_cannot_be_part_of_a_key_is_refused() -> None:

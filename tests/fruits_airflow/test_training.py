@@ -16,6 +16,7 @@ from fruits_airflow.tables import PublishedTable
 from fruits_airflow.training import plan_training
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, ClassifierRunParams
+from fruits_contract.plan_summary import PlanSummary
 from tests.fixtures import published_run
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,8 @@ def test_the_plan_lists_the_published_files(bucket: Bucket, published: Settings)
     assert plan.photos == PublishedTable(bucket, layout.FEATURES_TABLE).count_rows() == 3
     assert (plan.params.extractor, plan.params.current, plan.params.sure_above) == (published_run.EXTRACTOR, "", 0.9)
     assert plan.pipeline == CLASSIFIER_PIPELINE
-    assert plan.job_flow["Instances"]["InstanceFleets"][1]["TargetSpotCapacity"] == 1
+    assert plan.job_flow["Instances"]["InstanceFleets"][1]["TargetOnDemandCapacity"] == 1
+    assert PlanSummary.from_json(bucket.read(layout.plan_summary("training"))).nodes == 1
     assert Plan.from_xcom(json.loads(json.dumps(plan.to_xcom()))) == plan
 
 

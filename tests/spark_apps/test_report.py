@@ -15,7 +15,7 @@ from sklearn.manifold import trustworthiness
 
 from fruits.report import verdict_of
 from fruits.saved_pca import PcaCard
-from fruits_contract import layout
+from fruits_contract import layout, report_cost
 from fruits_contract.features_pipeline import FEATURIZE, REPORT
 from fruits_contract.manifest import Finding
 from tests.spark_apps.conftest import PLAN, Run
@@ -122,7 +122,7 @@ def test_photos_that_can_be_read_have_thumbnails(run: Run, text: str) -> None:
 @pytest.mark.spark4
 def test_the_cost_of_the_plan_and_the_run_before_are_shown(run: Run, figures: dict[str, Any], text: str) -> None:
     assert figures["cost"] == PLAN.__dict__
-    assert "0.11 USD with Spot core nodes" in text
+    assert "0.11 USD with Spot task nodes" in text
     assert (figures["drift"]["run"], figures["drift"]["shifts"]) == ("r0", [])
     assert {"name": "photos", "before": 50, "now": run.photos} in figures["drift"]["changes"]
     assert "of drop earlier" in text
@@ -199,6 +199,10 @@ def test_the_verdict_counts_warnings() -> None:
 def test_more_rejects_than_are_shown_are_counted() -> None:
     row = {"path": "raw/first/a/1.jpg", "reason": "empty", "detail": "0 bytes"}
     assert "The first 1 of 3." in made(rejects=3, shown=[row]).text
+
+
+def test_there_is_a_place_for_the_actual_cost() -> None:
+    assert "0.31 USD" in report_cost.with_actual(made().text, usd=0.31)
 
 
 def test_the_cost_is_an_estimate_where_the_plan_has_one() -> None:

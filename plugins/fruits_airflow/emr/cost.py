@@ -1,6 +1,7 @@
 """Expected duration and price of a run, and the cheapest cluster that meets its deadline, from measured speeds and `prices`."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from fruits_airflow.emr.prices import (
     DISK_USD_PER_HOUR,
@@ -8,7 +9,6 @@ from fruits_airflow.emr.prices import (
     PRIMARIES,
     S3_GET_USD,
     S3_LIST_USD_PER_KEY,
-    SPOT_SHARE,
     Instance,
 )
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
@@ -22,6 +22,9 @@ PHOTOS_PER_S_AND_VCPU = {
     "openvino": 65.0,
     "tensorflow": 15.0,
 }
+# What a vCPU does that is a whole core, over one of a core's two threads. An assumption: on the machine measured, one thread runs
+# the network 190 to 232 times a second with a core to itself, and two threads of a core 300 times together.
+WHOLE_CORE_SPEED = 1.4
 # Added for the size of a photo: a JPEG of 12 megapixels, about 4 MB, takes 1/12 s to decode at reduced scale.
 VCPU_S_PER_BYTE = 1 / 12 / 4_000_000
 # fit, transform, validate and report: reading and multiplying rows of 1,280 numbers. An estimate, not a measurement.
@@ -35,13 +38,38 @@ CLUSTER_END_S = 30
 FIXED_S = CLUSTER_START_S + BOOTSTRAP_S + len(FEATURES_PIPELINE.stages) * SPARK_START_S + CLUSTER_END_S
 
 
+# An estimate: 67,692 rows take 2 minutes on 2 vCPUs (make bench-training).
+TRAINING_VCPU_S_PER_ROW = 0.004
+
+
+class Work(Protocol):
+    """What a run has to do."""
+
+    @property
+    def vcpu_s(self) -> float:
+        """Seconds on a single vCPU."""
+
+    @property
+    def s3_usd(self) -> float:
+        """Price of the requests to S3, the same for every cluster size."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """The work of one run: the number of photos, their total size, and the engine."""
+class Featurizing:
+    """The work of a run of `fruits_features`.
+
+    Parameters
+    ----------
+    size_bytes
+        Of all photos together.
+    gets
+        Requests that read them: one per object, or one per range of a shard.
+    """
 
     photos: int
     size_bytes: int
     engine: str
+    gets: int
 
     @property
     def vcpu_s(self) -> float:
@@ -51,26 +79,45 @@ class Work:
 
     @property
     def s3_usd(self) -> float:
-        """Price of the S3 requests: one GET per photo, and LIST. The same for every cluster size."""
-        return self.photos * (S3_GET_USD + S3_LIST_USD_PER_KEY)
+        """Price of the GETs, and of a LIST of as many keys."""
+        return self.gets * (S3_GET_USD + S3_LIST_USD_PER_KEY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The work of a run of `fruits_classifier`, on so many rows of features; its requests to S3 cost next to nothing."""
+
+    rows: int
+    s3_usd: float = 0.0
+
+    @property
+    def vcpu_s(self) -> float:
+        """Seconds on a single vCPU."""
+        return self.rows * TRAINING_VCPU_S_PER_ROW
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSize:
-    """One on-demand primary node and `nodes` core nodes of one instance type."""
+    """One primary node and `nodes` of one instance type that run tasks: a core node, on-demand, and Spot task nodes."""
 
     core: Instance
     nodes: int
 
+    @property
+    def vcpu(self) -> float:
+        """The vCPUs that run tasks, in threads of the machine measured."""
+        return self.nodes * self.core.vcpu * (WHOLE_CORE_SPEED if self.core.is_whole_core else 1)
+
     def seconds(self, work: Work) -> float:
         """Return the duration of a run, from the request for the cluster to its end; the primary node runs no tasks."""
-        return FIXED_S + work.vcpu_s / (self.nodes * self.core.vcpu)
+        return FIXED_S + work.vcpu_s / self.vcpu
 
     def usd_per_hour(self, *, spot: bool) -> float:
         """Return the price of the running cluster, including EMR's surcharge and disks."""
-        primary_usd = PRIMARIES[0].on_demand_usd + PRIMARIES[0].emr_usd + DISK_USD_PER_HOUR
-        ec2_usd = self.core.on_demand_usd * SPOT_SHARE if spot else self.core.on_demand_usd
-        return primary_usd + self.nodes * (ec2_usd + self.core.emr_usd + DISK_USD_PER_HOUR)
+        task_usd = self.core.spot_usd if spot else self.core.on_demand_usd
+        ec2_usd = PRIMARIES[0].on_demand_usd + self.core.on_demand_usd + (self.nodes - 1) * task_usd
+        emr_usd = PRIMARIES[0].emr_usd + self.nodes * self.core.emr_usd
+        return ec2_usd + emr_usd + (1 + self.nodes) * DISK_USD_PER_HOUR
 
     def usd(self, work: Work, *, spot: bool) -> float:
         """Return the price of a run, without S3."""

@@ -1,5 +1,6 @@
 """The plugin's web application, mounted by Airflow's API server at /fruits. Every route requires Airflow's login."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from fruits_airflow.bucket import AWS_CONN_ID, Bucket
 from fruits_airflow.contributions import queued
 from fruits_airflow.emr.spark_history import NoSparkHistory, spark_history_address
+from fruits_airflow.run_cost import cost_of_month
 from fruits_airflow.settings import InvalidSettings, Settings
 from fruits_airflow.ui import access, addresses, erasures, retention, review
 from fruits_airflow.ui.airflow_runs import AirflowRun, runs_of_dag
@@ -107,6 +109,7 @@ def all_runs(bucket: BucketDep, known: AirflowRunsDep) -> str:
         trainings=trainings,
         addresses=addresses,
         waiting=len(queued(bucket)),
+        cost=cost_of_month(bucket, f"{datetime.now(UTC):%Y-%m}"),
     )
 
 

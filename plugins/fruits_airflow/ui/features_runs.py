@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deltalake import DeltaTable
 
+from fruits_airflow import run_cost
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import has_run, is_rolled_back, open_table
 from fruits_airflow.ui.airflow_runs import AirflowRun
@@ -34,7 +35,9 @@ class FeaturesRun:
     seconds
         The stages' own work together, without the start of the cluster and of Spark.
     usd
-        Price that the report expects, with Spot core nodes and S3's requests; None for a report without.
+        Price that the report expects, with Spot task nodes and S3's requests; None for a report without.
+    actual_usd
+        What the cluster has cost; None where that was not recorded.
     """
 
     run: str
@@ -49,22 +52,26 @@ class FeaturesRun:
     k: int | None = None
     seconds: float | None = None
     usd: float | None = None
+    actual_usd: float | None = None
     has_report: bool = False
 
 
 def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesRun]:
     """Return all runs, the newest first: those of the bucket, and those of which only Airflow knows.
 
-    Reads two small objects per run.
+    Reads three small objects per run.
     """
     tables = {key: open_table(bucket, key) for key in columns.TABLES}
     with ThreadPoolExecutor(READERS) as readers:
         names = bucket.folders(layout.RUNS)
         all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
         headlines = readers.map(lambda run: _headline(bucket, run), names)
+        costs = readers.map(lambda run: _actual_usd(bucket, run), names)
         in_bucket = {
-            run: _described(run, params, headline, airflow=known.get(run), committed=_committed(tables, run))
-            for run, params, headline in zip(names, all_params, headlines, strict=True)
+            run: replace(
+                _described(run, params, headline, airflow=known.get(run), committed=_committed(tables, run)), actual_usd=cost
+            )
+            for run, params, headline, cost in zip(names, all_params, headlines, costs, strict=True)
             if "drop" in params
         }
     only_in_airflow = [
@@ -80,6 +87,11 @@ def _headline(bucket: Bucket, run: str) -> dict[str, Any]:
     manifest = read_json(bucket, layout.manifest(run, REPORT.name))
     headline: dict[str, Any] = manifest.get("figures", {}).get("headline", {})
     return headline
+
+
+def _actual_usd(bucket: Bucket, run: str) -> float | None:
+    usd: float | None = read_json(bucket, layout.manifest(run, run_cost.TASK)).get("figures", {}).get("usd")
+    return usd
 
 
 def _committed(tables: Mapping[str, DeltaTable | None], run: str) -> str:

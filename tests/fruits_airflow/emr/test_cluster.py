@@ -45,24 +45,48 @@ def test_a_wrong_request_would_be_noticed(request_: dict[str, Any], change: dict
     assert any(problem in line for line in problems("RunJobFlow", request_ | change))
 
 
-@pytest.mark.parametrize("nodes", [1, 3, 10])
-def test_core_nodes_are_spot_and_the_primary_is_not(settings: Settings, params: FeaturesRunParams, nodes: int) -> None:
-    fleets = {
-        fleet["InstanceFleetType"]: fleet for fleet in job_flow(settings, params, nodes=nodes)["Instances"]["InstanceFleets"]
-    }
-    assert set(fleets) == {"MASTER", "CORE"}
-    core, primary = fleets["CORE"], fleets["MASTER"]
-    assert (core["TargetSpotCapacity"], core["TargetOnDemandCapacity"]) == (nodes, 0)
-    assert (primary["TargetSpotCapacity"], primary["TargetOnDemandCapacity"]) == (0, 1)
-    assert core["LaunchSpecifications"]["SpotSpecification"]["TimeoutAction"] == "SWITCH_TO_ON_DEMAND"
+def fleets_of(request: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {fleet["InstanceFleetType"]: fleet for fleet in request["Instances"]["InstanceFleets"]}
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 10])
+def test_task_nodes_are_spot_and_all_others_on_demand(settings: Settings, params: FeaturesRunParams, nodes: int) -> None:
+    request = job_flow(settings, params, nodes=nodes)
+    assert problems("RunJobFlow", request) == []
+    targets = {kind: (fleet["TargetOnDemandCapacity"], fleet["TargetSpotCapacity"]) for kind, fleet in fleets_of(request).items()}
+    assert targets == {"MASTER": (1, 0), "CORE": (1, 0), "TASK": (0, nodes - 1)}
+    assert fleets_of(request)["TASK"]["LaunchSpecifications"]["SpotSpecification"]["TimeoutAction"] == "SWITCH_TO_ON_DEMAND"
+    limits = request["ManagedScalingPolicy"]["ComputeLimits"]
+    assert (limits["MinimumCapacityUnits"], limits["MaximumCapacityUnits"]) == (1, nodes)
+    assert limits["MaximumCoreCapacityUnits"] == limits["MaximumOnDemandCapacityUnits"] == 1
+
+
+def test_the_smallest_cluster_has_one_core_node_and_nothing_to_scale(settings: Settings, params: FeaturesRunParams) -> None:
+    request = job_flow(settings, params, nodes=1)
+    assert set(fleets_of(request)) == {"MASTER", "CORE"}
+    assert "ManagedScalingPolicy" not in request
 
 
 def test_instances_are_those_with_a_price(request_: dict[str, Any]) -> None:
-    types = {
-        fleet["InstanceFleetType"]: [item["InstanceType"] for item in fleet["InstanceTypeConfigs"]]
-        for fleet in request_["Instances"]["InstanceFleets"]
-    }
-    assert types == {"MASTER": [item.name for item in PRIMARIES], "CORE": [item.name for item in INSTANCES]}
+    types = {kind: [item["InstanceType"] for item in fleet["InstanceTypeConfigs"]] for kind, fleet in fleets_of(request_).items()}
+    tasks = [item.name for item in INSTANCES]
+    assert types == {"MASTER": [item.name for item in PRIMARIES], "CORE": tasks, "TASK": tasks}
+    assert all("OnDemandSpecification" in fleet["LaunchSpecifications"] for fleet in fleets_of(request_).values()), (
+        "EMR accepts more than five types only with an allocation strategy"
+    )
+
+
+def test_encryption_and_security_groups_are_those_of_the_settings(settings: Settings, params: FeaturesRunParams) -> None:
+    groups = {"primary_security_group": "sg-1", "node_security_group": "sg-2", "service_access_security_group": "sg-3"}
+    request = job_flow(replace(settings, security_configuration="fruits", **groups), params, nodes=1)
+    assert problems("RunJobFlow", request) == []
+    assert request["SecurityConfiguration"] == "fruits"
+    instances = request["Instances"]
+    assert instances["EmrManagedMasterSecurityGroup"] == "sg-1"
+    assert instances["EmrManagedSlaveSecurityGroup"] == "sg-2"
+    assert instances["ServiceAccessSecurityGroup"] == "sg-3"
+    plain = job_flow(settings, params, nodes=1)
+    assert "SecurityConfiguration" not in plain and "EmrManagedMasterSecurityGroup" not in plain["Instances"]
 
 
 def test_tags_say_what_it_is_for_and_let_emrs_policy_manage_it(request_: dict[str, Any]) -> None:

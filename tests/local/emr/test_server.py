@@ -28,6 +28,11 @@ def send(service: Service, operation: str, body: Any, **headers: str) -> tuple[i
     return caught.value.code, json.loads(text) if text.startswith(b"{") else {}
 
 
+def scaling(*, least: int = 1, most: int = 4, core: int = 1) -> dict[str, Any]:
+    limits = {"MinimumCapacityUnits": least, "MaximumCapacityUnits": most, "MaximumCoreCapacityUnits": core}
+    return {"ComputeLimits": {"UnitType": "InstanceFleetUnits", **limits}}
+
+
 @pytest.mark.parametrize(
     ("operation", "body", "code", "message"),
     [
@@ -43,6 +48,13 @@ def send(service: Service, operation: str, body: Any, **headers: str) -> tuple[i
         ("RunJobFlow", CLUSTER | {"LogUri": "/tmp"}, "ValidationException", "LogUri is /tmp; expected s3"),
         ("RunJobFlow", CLUSTER | {"StepConcurrencyLevel": 257}, "ValidationException", "expected 1 to 256"),
         ("RunJobFlow", CLUSTER | {"AutoTerminationPolicy": {"IdleTimeout": 604_801}}, "ValidationException", "604801"),
+        ("RunJobFlow", CLUSTER | {"ManagedScalingPolicy": scaling(least=5, most=4)}, "ValidationException", "1 to Maximum"),
+        (
+            "RunJobFlow",
+            CLUSTER | {"ManagedScalingPolicy": scaling(core=5)},
+            "ValidationException",
+            "MaximumCoreCapacityUnits is 5",
+        ),
         ("RunJobFlow", CLUSTER | {"Steps": [bash("a", "", "EXPLODE")]}, "ValidationException", "Steps[0].ActionOnFailure"),
         ("RunJobFlow", CLUSTER | BAD_ACTION, "ValidationException", "is not valid where StepConcurrencyLevel"),
         ("AddJobFlowSteps", {"JobFlowId": "j-NO", "Steps": []}, "ValidationException", "Specified job flow ID does not exist."),
