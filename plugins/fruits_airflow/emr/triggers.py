@@ -83,7 +83,8 @@ class ReportingTrigger(AwsBaseWaiterTrigger):
         state = ClusterState(self.waiter_args["ClusterId"], every_s=self.waiter_delay)
         while True:
             try:
-                async with await self.hook().get_async_conn() as emr:
+                # Shielded: a request to Airflow that is cancelled before its response ends the triggerer of Airflow 3.0.
+                async with await asyncio.shield(self.hook().get_async_conn()) as emr:
                     while True:
                         await asyncio.sleep(REPORT_EVERY_S)
                         self.log.info("%s", await self.news() or f"{await state.describe(emr)}, {time.time() - self.since:.0f} s")
