@@ -77,7 +77,7 @@ COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'd
   group docker" >&2; exit 1; }; python3 local/compose/env.py
 
 ##@ Develop
-.PHONY: test test-fast test-compose test-commands test-contributions test-yarn test-faults test-spark4 fuzz check docs pictures release rollback erase plugins-zip lock clean
+.PHONY: test test-fast test-compose test-commands test-contributions test-yarn test-faults test-spark4 test-oldest-airflow fuzz check docs pictures release rollback erase plugins-zip lock clean
 test: .venv-dev ## Run all tests that this machine can, but for those with a command of their own below
 	$(PYTHON) -m pytest -m "not separate" --durations=25
 
@@ -104,6 +104,18 @@ test-faults: .venv-dev ## Break the running services in some 30 ways and count w
 test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
 	@$(SET_UP) .venv-spark4/.stamp
 	.venv-spark4/bin/python -m pytest -m spark4 tests/spark_apps
+
+test-oldest-airflow: model ## Parse the DAGs, test operators and make a run on the oldest Airflow that works, in .venv-oldest-airflow; about 10 minutes
+	@$(SET_UP) .venv-oldest-airflow/.stamp
+	.venv-oldest-airflow/bin/python -m pytest $(OLDEST_AIRFLOW)
+
+# Without the pages, which it cannot show, the tests of Airflow's newer scheduling code, and what Airflow has no part in.
+OLDEST_AIRFLOW = tests/fruits_airflow --ignore tests/fruits_airflow/ui --ignore tests/fruits_airflow/test_aborts.py \
+  --ignore tests/fruits_airflow/test_many_publishers.py --ignore tests/fruits_airflow/test_run_rollback.py \
+  tests/release/test_plugins_zip.py \
+  tests/e2e/test_features_run.py::test_a_first_drop_is_fitted_published_and_leaves_no_cluster \
+  tests/e2e/test_features_run.py::test_the_logs_say_how_far_the_stages_are_while_they_run \
+  tests/e2e/test_features_run.py::test_a_run_marked_as_failed_ends_as_failed_without_cluster_and_publication
 
 fuzz: .venv-fuzz ## Decode mutated photos, guided by coverage: RUNS=2000; inputs that crash it are kept in out/fuzz
 	@.venv-fuzz/bin/python tests/fuzz/fuzz_decoding.py --runs "$${RUNS:-2000}"
@@ -144,12 +156,13 @@ lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o bootstrap/requirements.txt bootstrap/requirements.in
 	@$(UV) $(COMPILE) -o bootstrap/requirements-tensorflow.txt bootstrap/requirements-tensorflow.in
 	@$(UV) $(COMPILE) -o requirements-spark4.txt requirements-spark4.in
+	@$(UV) $(COMPILE) -o requirements-oldest-airflow.txt requirements-oldest-airflow.in
 	@$(UV) $(COMPILE) -o benchmarks/requirements-peers.txt benchmarks/requirements-peers.in
 	@$(UV) $(COMPILE) -o tests/fuzz/requirements.txt tests/fuzz/requirements.in
 
 clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
-	rm -rf .venv .venv-spark4 .venv-peers .venv-notebook .venv-fuzz .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-spark4 .venv-oldest-airflow .venv-peers .venv-notebook .venv-fuzz .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 ##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
 .PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-report bench-embedding bench-publish bench-drops bench-dag
@@ -224,6 +237,11 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 .venv-spark4/.stamp: requirements-spark4.txt
 	@$(UV) { [ -x .venv-spark4/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-spark4; } && \
 	  VIRTUAL_ENV="$(CURDIR)/.venv-spark4" "$$uv" pip sync --require-hashes requirements-spark4.txt 1>&2
+	@touch $@
+
+.venv-oldest-airflow/.stamp: requirements-oldest-airflow.txt
+	@$(UV) { [ -x .venv-oldest-airflow/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-oldest-airflow; } && \
+	  VIRTUAL_ENV="$(CURDIR)/.venv-oldest-airflow" "$$uv" pip sync --require-hashes requirements-oldest-airflow.txt 1>&2
 	@touch $@
 
 .venv-peers/.stamp: benchmarks/requirements-peers.txt

@@ -90,7 +90,7 @@ def fruits_housekeeping() -> None:
     @task(task_display_name="Erase contributions", outlets=[FEATURES_PUBLISHED])
     def erase_contributions() -> None:
         """Erase the contributions that were requested to be erased; skip, and announce no features, where none were changed."""
-        from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+        from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
         from fruits_airflow.bucket import Bucket
         from fruits_airflow.erasure.erase import erase_contributions as erase

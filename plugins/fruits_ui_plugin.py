@@ -18,16 +18,17 @@ async def pages(scope: Any, receive: Any, send: Any) -> None:
 
 
 class FruitsPages(AirflowPlugin):
-    """The pages at /fruits, and their entry in the navigation."""
+    """The pages at /fruits, and their entry in the navigation; nothing on an Airflow that cannot show them."""
 
     name = "fruits"
-    fastapi_apps = [{"app": pages, "url_prefix": addresses.PREFIX, "name": "fruits"}]  # noqa: RUF012
-    external_views = [  # noqa: RUF012
-        {
-            "name": "Fruit runs",
-            "href": f"{addresses.PREFIX.lstrip('/')}/",
-            "destination": "nav",
-            "url_route": addresses.UI_ROUTE,
-            "nav_top_level": True,
-        }
-    ]
+    if addresses.HAS_PAGES:
+        fastapi_apps = [{"app": pages, "url_prefix": addresses.PREFIX, "name": "fruits"}]
+        external_views = [
+            {
+                "name": "Fruit runs",
+                "href": f"{addresses.PREFIX.lstrip('/')}/",
+                "destination": "nav",
+                "url_route": addresses.UI_ROUTE,
+                "nav_top_level": True,
+            }
+        ]

@@ -4,8 +4,8 @@ Airflow 3.3 lets the teardown of such a run finish and then derives the run's st
 so the run would end as a success.
 """
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException
 
 ENDS_THE_RUN = "ends_the_run"
 

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import CurrentModelChanged, make_current, read_current

@@ -3,7 +3,7 @@
 import json
 import logging
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import has_run, is_rolled_back

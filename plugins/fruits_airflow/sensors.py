@@ -3,8 +3,8 @@
 from typing import Any
 
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
 from fruits_airflow.settings import Settings
 from fruits_contract import layout

@@ -206,20 +206,29 @@ def test_a_release_that_is_not_there_is_named_before_a_cluster_starts(stack, fir
     assert len(stack.clusters()) == clusters
 
 
-def test_a_run_marked_as_failed_ends_as_failed_without_cluster_and_publication(stack, first):
+@pytest.fixture(scope="module")
+def aborted(stack, first):
+    """A run that was marked as failed while a stage was running."""
     before = stack.published()
     dag_run_id = stack.api.trigger(DAG, {"drop": "first", "mode": "fit"})
     stack.wait_for_task(dag_run_id, "fit_pca", "deferred")
     stack.api.request("PATCH", f"/dags/{DAG}/dagRuns/{dag_run_id}", {"state": "failed"})
     ended = stack.wait(DAG, dag_run_id)
-    assert ended.state == "failed"
-    assert ended.tasks["publish"] == "skipped"
-    assert ended.tasks["fail_if_aborted"] == "failed"
-    cluster = stack.cluster_of(ended)
+    assert stack.published() == before
+    return ended
+
+
+def test_a_run_marked_as_failed_ends_as_failed_without_cluster_and_publication(stack, aborted):
+    assert aborted.state == "failed"
+    assert aborted.tasks["publish"] == "skipped"
+    assert aborted.tasks["fail_if_aborted"] == "failed"
+    cluster = stack.cluster_of(aborted)
     assert cluster["Status"]["State"] == "TERMINATED"
     assert stack.emr.list_steps(ClusterId=cluster["Id"])["Steps"][0]["Status"]["State"] == "CANCELLED"
-    assert "The task is failed: cancelling its step" in ended.log("fit_pca"), "not only with the cluster"
-    assert stack.published() == before
+
+
+def test_the_step_of_a_task_that_was_marked_as_failed_is_cancelled_at_once(aborted):
+    assert "The task is failed: cancelling its step" in aborted.log("fit_pca"), "not only with the cluster"
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 from airflow.models.dagrun import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import Context, timezone
 from airflow.sdk.api.datamodels._generated import TaskInstance as TaskInstanceDTO
-from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.supervisor import run_task_in_process
 from airflow.utils.db import initdb
 from airflow.utils.session import create_session

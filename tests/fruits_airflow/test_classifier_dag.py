@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
 
 from fruits_airflow.assets import FEATURES_PUBLISHED
 from fruits_airflow.emr.operators import StageOperator
@@ -12,6 +11,7 @@ from fruits_airflow.settings import TASKS_LIMIT_S
 from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE
 from fruits_contract.pipeline import ParamSpec
 from release import contents
+from tests.fixtures.dag_bag import DagBag
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
 
 from fruits_airflow.assets import FEATURES_PUBLISHED
 from fruits_airflow.emr.orphaned_clusters import RUN_LIMIT
 from fruits_contract.pipelines import PIPELINES
 from release import contents
+from tests.fixtures.dag_bag import DagBag
 
 
 @pytest.fixture(scope="module")

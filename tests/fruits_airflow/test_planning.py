@@ -5,7 +5,7 @@ import logging
 from dataclasses import asdict, replace
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from mypy_boto3_s3 import S3Client
 
 from fruits_airflow import planning

@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from fruits_airflow import rollback
 from fruits_airflow.bucket import Bucket

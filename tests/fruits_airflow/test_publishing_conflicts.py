@@ -1,7 +1,7 @@
 """Runs that were published while another one was under way: no photo is left without a projection on the current PCA."""
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 from mypy_boto3_s3 import S3Client
 
 from fruits_airflow.bucket import Bucket

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 from mypy_boto3_s3 import S3Client
 
 from fruits_airflow import rollback, run_rollback

@@ -10,7 +10,7 @@ pytest.importorskip("airflow", reason="the environment of Spark 4 has no Airflow
 from tests.fixtures import airflow_home  # noqa: F401
 
 # isort: split
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from fruits.errors import TooFewImages
 from fruits_airflow.bucket import Bucket

@@ -11,8 +11,8 @@ from airflow.providers.amazon.aws.operators.emr import (
     EmrTerminateJobFlowOperator,
 )
 from airflow.providers.amazon.aws.utils import validate_execute_complete_event
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from fruits_airflow.emr import tags
 from fruits_airflow.emr.hook import ReattachingHook, no_retry_if_refused
@@ -20,6 +20,7 @@ from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink,
 from fruits_airflow.emr.steps import step
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
+from fruits_airflow.ui.addresses import HAS_PAGES
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER
 from fruits_contract.features_pipeline import REPORT
@@ -102,7 +103,8 @@ class StageOperator(EmrAddStepsOperator):
             **kwargs,
         )
         self.stage = stage
-        self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), SparkHistoryLink(), *LINKS)
+        if HAS_PAGES:
+            self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), SparkHistoryLink(), *LINKS)
 
     def execute(self, context: Context) -> list[str]:
         """Add the step, unless it is there already, and defer until it has ended."""

@@ -8,10 +8,11 @@ from typing import Any, Self
 from airflow.providers.amazon.aws.hooks.emr import EmrHook
 from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.providers.amazon.aws.triggers.emr import EmrAddStepsTrigger, EmrTerminateJobFlowTrigger
-from airflow.sdk.exceptions import AirflowException
+from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import TriggerEvent
 from airflow.utils.state import State
+from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
@@ -82,7 +83,8 @@ class ReportingTrigger(AwsBaseWaiterTrigger):
         state = ClusterState(self.waiter_args["ClusterId"], every_s=self.waiter_delay)
         while True:
             try:
-                async with await self.hook().get_async_conn() as emr:
+                # Shielded: a request to Airflow that is cancelled before its response ends the triggerer of Airflow 3.0.
+                async with await asyncio.shield(self.hook().get_async_conn()) as emr:
                     while True:
                         await asyncio.sleep(REPORT_EVERY_S)
                         self.log.info("%s", await self.news() or f"{await state.describe(emr)}, {time.time() - self.since:.0f} s")
@@ -127,8 +129,8 @@ class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
         has stalled, and believes the task is gone, that it is not.
         """
         ti: Any = self.task_instance
-        states = await asyncio.to_thread(
-            RuntimeTaskInstance.get_task_states, dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states, thread_sensitive=False)(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id]
         )
         state = states[ti.run_id][ti.task_id] if ti.run_id in states else "removed"
         if state not in State.finished:
@@ -141,7 +143,9 @@ class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
 
     async def news(self) -> str:
         """Return the stage's progress if it has changed."""
-        return await asyncio.to_thread(self._read)
+        # Not asyncio.to_thread: the thread requests the connection from Airflow, and asgiref does so by the triggerer's own event
+        # loop. Requests of two loops at once end the triggerer of Airflow 3.0 (docs/decisions/0032).
+        return await sync_to_async(self._read, thread_sensitive=False)()
 
     def _read(self) -> str:
         try:

@@ -1,9 +1,15 @@
 """Addresses of the pages: below the API server, and inside Airflow's UI. Imported by tasks, so it loads nothing heavy."""
 
+from importlib.metadata import version
 from urllib.parse import urlsplit
+
+from packaging.version import Version
 
 from fruits_contract import layout
 
+# Airflow 3.0 has no place for a plugin's page in its UI, and its API server does not accept the browser's cookie
+# (docs/decisions/0032). The pages were not tried on 3.1.
+HAS_PAGES = Version(version("apache-airflow")) >= Version("3.2.0")
 PREFIX = "/fruits"
 # Airflow's UI shows the page /fruits/... in a frame at /plugin/<UI_ROUTE>/fruits/...
 UI_ROUTE = "fruits"

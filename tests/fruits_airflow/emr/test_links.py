@@ -4,6 +4,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from fruits_airflow.emr import operators
 from fruits_airflow.emr.links import ClusterLogsLink, ModelCardLink, ReportLink
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER
@@ -12,11 +13,22 @@ from fruits_contract.pipeline import Stage
 from tests.fruits_airflow.emr.stubbed_emr import stage_task
 
 
+@pytest.fixture(autouse=True)
+def pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An Airflow that shows the pages, also where the tests run on one that does not."""
+    monkeypatch.setattr(operators, "HAS_PAGES", True)
+
+
 @pytest.mark.parametrize(("stage", "first"), [(REPORT, "Report"), (EVALUATE_CLASSIFIER, "Model card"), (FEATURIZE, "Step log")])
 def test_a_stage_links_to_what_it_has_written(stage: Stage, first: str) -> None:
     names = [link.name for link in stage_task(stage).operator_extra_links]
     assert names[0] == first
     assert names[-4:] == ["Step log", "Spark history", "EMR Cluster", "EMR Cluster Logs"]
+
+
+def test_no_link_leads_to_a_page_that_airflow_cannot_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "HAS_PAGES", False)
+    assert [link.name for link in stage_task(REPORT).operator_extra_links] == ["EMR Cluster", "EMR Cluster Logs"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from fruits_airflow.emr import orphaned_clusters, tags
 from fruits_airflow.emr.orphaned_clusters import RUN_LIMIT, YOUNG, check_for_orphans, end_orphaned_clusters

@@ -16,6 +16,7 @@ import pytest
 from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.providers.amazon.aws.triggers.emr import EmrAddStepsTrigger, EmrTerminateJobFlowTrigger
 from airflow.triggers.base import TriggerEvent
+from asgiref.sync import async_to_sync
 from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
@@ -197,6 +198,35 @@ def test_a_bucket_that_refuses_does_not_end_the_wait(monkeypatch: pytest.MonkeyP
     events, lines = run(stage_trigger(), monkeypatch, until="cannot be read: no credentials", emr=Emr("RUNNING"))
     assert events == [EVENT]
     assert lines
+
+
+def test_airflow_is_asked_for_the_connection_by_the_triggerers_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    requested_by = []
+    # as Airflow requests a connection in a thread
+    monkeypatch.setattr(Bucket, "of", classmethod(lambda cls, *_, **__: requested_by.append(async_to_sync(loop)())))
+
+    async def read() -> asyncio.AbstractEventLoop:
+        await stage_trigger().news()
+        return await loop()
+
+    assert [asyncio.run(read())] == requested_by
+
+
+def test_a_request_for_a_connection_is_not_cancelled_with_the_report(monkeypatch: pytest.MonkeyPatch, connection: Bucket) -> None:
+    answered = []
+
+    class Slow(Emr):
+        async def get_async_conn(self) -> Any:
+            StageTrigger.log.info("requested")
+            await asyncio.sleep(0.05)
+            answered.append(True)
+            return await super().get_async_conn()
+
+    run(stage_trigger(), monkeypatch, until="requested", emr=Slow("RUNNING"))
+    assert answered == [True]
 
 
 def test_a_report_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch, connection: Bucket) -> None:
