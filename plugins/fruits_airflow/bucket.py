@@ -12,7 +12,7 @@ import obstore
 import tenacity
 from botocore.exceptions import ClientError
 from obstore.auth.boto3 import Boto3CredentialProvider
-from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
 
@@ -120,6 +120,16 @@ class Bucket:
         """Return an object's bytes and ETag; raise FileNotFoundError when there is no such object."""
         response = obstore.get(self._store, key)
         return bytes(response.bytes()), response.meta["e_tag"] or ""
+
+    def read_range(self, key: str, *, start: int, stop: int, etag: str) -> memoryview:
+        """Return the bytes from `start` up to `stop` of an object; raise OSError when it is not the one with this ETag."""
+        try:
+            response = obstore.get(self._store, key, options={"range": (start, stop), "if_match": f'"{etag}"'})
+            return memoryview(response.bytes())
+        except PreconditionError as error:
+            raise OSError(f"{self.uri(key)} was replaced while it was read") from error
+        except BaseError as error:
+            raise OSError(f"{self.uri(key)} could not be read: {error}") from error
 
     def wait_and_read(self, key: str, *, timeout_s: float) -> bytes:
         """Wait up to `timeout_s` for an object and return its bytes; raise FileNotFoundError if it does not appear."""

@@ -14,12 +14,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.contributed_photos import with_contributors
 from fruits_airflow.current import read_current
+from fruits_airflow.drops import photos_of
 from fruits_airflow.emr.cluster import job_flow
 from fruits_airflow.emr.cost import ClusterSize, Work, cheapest
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
-from fruits_contract import columns, layout
+from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, FeaturesRunParams
 from fruits_contract.plan_summary import PlanSummary
 
@@ -62,7 +63,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
 
     known = _known(features, rejects, drop=drop, extractor=extractor)
     photos = with_contributors(bucket, photos_of(bucket, drop), drop=drop)
-    batch = [photo for photo in photos if (photo["path"], photo["etag"]) not in known]
+    batch = photos.filter(pc.invert(pc.is_in(_identities(photos), value_set=known)))
     log.info("Drop %s: %s photos, %s new or changed", drop, len(photos), len(batch))
 
     current = read_current(bucket).pca_of(extractor)
@@ -70,7 +71,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     if wanted["mode"] == "transform" and not current:
         raise AirflowFailException("mode=transform, but there is no current PCA for this extractor; use mode=auto or mode=fit")
     is_fit = wanted["mode"] == "fit" or not current
-    if not batch and not (is_fit and retained):
+    if not len(batch) and not (is_fit and retained):
         log.info("Nothing new in drop %s: no cluster is needed", drop)
         raise AirflowSkipException(f"nothing new in drop {drop}")
 
@@ -88,7 +89,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         engine=wanted["engine"],
     )
     _write_inputs(bucket, params, batch=batch, retained=retained, dag_run_id=dag_run_id)
-    work = Work(photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=params.engine)
+    work = Work(photos=len(batch), size_bytes=pc.sum(batch["size_bytes"]).as_py() or 0, engine=params.engine)
     cluster = _choose_cluster(settings, work)
     summary = PlanSummary(
         instance=cluster.core.name,
@@ -115,12 +116,9 @@ def stage_limit_s(settings: Settings, *, expected_s: float) -> int:
     return min(settings.stage_limit_s, LEAST_LIMIT_S + round(LIMIT_FACTOR * expected_s))
 
 
-def _write_inputs(
-    bucket: Bucket, params: FeaturesRunParams, *, batch: list[dict[str, Any]], retained: list[str], dag_run_id: str
-) -> None:
-    table = pa.Table.from_pylist(batch, schema=columns.arrow_schema(columns.BATCH))
+def _write_inputs(bucket: Bucket, params: FeaturesRunParams, *, batch: pa.Table, retained: list[str], dag_run_id: str) -> None:
     content = io.BytesIO()
-    pq.write_table(table, content, row_group_size=ROW_GROUP_ROWS)
+    pq.write_table(batch, content, row_group_size=ROW_GROUP_ROWS)
     bucket.write(layout.batch(params.run), content.getvalue())
     bucket.write(layout.retained(params.run), json.dumps(retained).encode())
     described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
@@ -146,26 +144,8 @@ def _choose_cluster(settings: Settings, work: Work) -> ClusterSize:
     return cluster
 
 
-def photos_of(bucket: Bucket, drop: str) -> list[dict[str, Any]]:
-    """Return a row of `columns.BATCH` per object of the drop; featurize decides whether it is readable.
-
-    Two kinds of object are no photos: `_READY`, and the empty `folder/` objects that S3's console creates.
-    """
-    return [
-        {
-            "path": item.key,
-            "etag": item.etag,
-            "size_bytes": item.size_bytes,
-            "label": layout.variety_of(item.key),
-            "contributor": "",
-        }
-        for item in bucket.objects(layout.raw_prefix(drop))
-        if item.key != layout.ready(drop) and not (item.key.endswith("/") and not item.size_bytes)
-    ]
-
-
-def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extractor: str) -> set[tuple[str, str]]:
-    """Return path and ETag of the photos of a drop that are done.
+def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extractor: str) -> pa.ChunkedArray:
+    """Return the identities of the photos of a drop that are done.
 
     A reject whose features are still published is not: its publication failed halfway, and the next one takes them out.
     """
@@ -173,11 +153,13 @@ def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extr
     done = features.rows(*names, drop=drop)
     rejected = rejects.rows(*names, drop=drop)
     rejected = rejected.filter(pc.invert(pc.is_in(rejected["path"], value_set=done["path"])))
-    known: set[tuple[str, str]] = set()
-    for rows in (done, rejected):
-        of_extractor = rows.filter(pc.equal(rows["extractor"], extractor))
-        known.update(zip(of_extractor["path"].to_pylist(), of_extractor["etag"].to_pylist(), strict=True))
-    return known
+    of_extractor = [rows.filter(pc.equal(rows["extractor"], extractor)) for rows in (done, rejected)]
+    return pa.chunked_array([chunk for rows in of_extractor for chunk in _identities(rows).chunks], pa.string())
+
+
+def _identities(photos: pa.Table) -> pa.ChunkedArray:
+    """Return path and ETag of each photo as one text; an ETag holds no blank."""
+    return pc.binary_join_element_wise(photos["etag"].cast(pa.string()), photos["path"].cast(pa.string()), " ")
 
 
 def read_release_card(bucket: Bucket, release: str) -> dict[str, Any]:
