@@ -117,7 +117,7 @@ class _Shard:
         member.size = len(content)
         self._tar.addfile(member, io.BytesIO(content))
         padding = -len(content) % tarfile.BLOCKSIZE
-        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        md5 = shards.md5_of(content)
         offset = self._tar.offset - padding - len(content)
         self._rows.append({"member": name, "offset": offset, "size_bytes": len(content), "md5": md5})
         self._digest.update(f"{md5} {name}\n".encode())

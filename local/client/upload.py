@@ -3,7 +3,6 @@
 Endpoint, region and keys come from the standard AWS environment.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -75,7 +74,7 @@ def upload_drop(
 
     def is_new(key: str) -> bool:
         # The ETag of an object put in one part is its MD5, except with KMS keys: then everything is sent again.
-        return key not in held or held[key].md5 != hashlib.md5(photos[key].read_bytes(), usedforsecurity=False).hexdigest()
+        return key not in held or held[key].md5 != shards.md5_of(photos[key].read_bytes())
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         new = [key for key, needed in zip(photos, pool.map(is_new, photos), strict=True) if needed]

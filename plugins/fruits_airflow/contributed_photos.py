@@ -31,23 +31,21 @@ def with_contributors(bucket: Bucket, photos: pa.Table, *, drop: str) -> pa.Tabl
     OSError
         A record could not be read; it may be there.
     """
-    names_one = pc.match_substring_regex(photos["path"], layout.CONTRIBUTED_NAME).to_numpy()
-    candidates = np.flatnonzero(names_one).tolist()
-    paths = {number: photos["path"][number].as_py() for number in candidates}
+    may_be_contributed = pc.match_substring_regex(photos["path"], layout.CONTRIBUTED_NAME).to_numpy()
+    paths = {number: photos["path"][number].as_py() for number in np.flatnonzero(may_be_contributed).tolist()}
     contributed = [number for number, path in paths.items() if layout.contribution_of(path)]
+    if not contributed:
+        return photos
     with ThreadPoolExecutor(READERS) as readers:
         contributors = list(readers.map(lambda number: _contributor(bucket, paths[number]), contributed))
     column = np.full(len(photos), "", object)
     column[contributed] = contributors
-    is_left_out = np.zeros(len(photos), bool)
-    is_left_out[contributed] = [not contributor for contributor in contributors]
-    if is_left_out.any():
-        log.warning(
-            "Drop %s: %s contributed photos are left out: no record says that they were accepted", drop, is_left_out.sum()
-        )
+    left_out = [number for number, contributor in zip(contributed, contributors, strict=True) if not contributor]
+    if left_out:
+        log.warning("Drop %s: %s contributed photos are left out: no record says that they were accepted", drop, len(left_out))
     position = photos.schema.get_field_index("contributor")
-    known = photos.set_column(position, "contributor", pa.array(column, pa.string()))
-    return known.filter(pa.array(~is_left_out))
+    with_column = photos.set_column(position, "contributor", pa.array(column, pa.string()))
+    return with_column.take(np.setdiff1d(np.arange(len(photos)), left_out))
 
 
 def _contributor(bucket: Bucket, path: str) -> str:

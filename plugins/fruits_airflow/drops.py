@@ -129,6 +129,12 @@ def _repeated(value: str, count: int) -> pa.Array:
 
 
 def _last_of_each_path(photos: pa.Table) -> pa.Table:
-    numbered = pa.table({"path": photos["path"], "number": np.arange(len(photos))})
-    last = numbered.group_by("path").aggregate([("number", "max")])["number_max"]
-    return photos if len(last) == len(photos) else photos.take(np.sort(last.to_numpy()))
+    """Return the rows without those whose path comes again later; by sorting, which takes less memory than hashing."""
+    order = pc.sort_indices(photos["path"])  # stable
+    paths = photos["path"].take(order)
+    is_followed_by_itself = pc.equal(paths.slice(0, max(len(paths) - 1, 0)), paths.slice(1)).to_numpy()
+    if not is_followed_by_itself.any():
+        return photos
+    is_kept = np.ones(len(photos), bool)
+    is_kept[order.to_numpy()[:-1][is_followed_by_itself]] = False
+    return photos.filter(pa.array(is_kept))

@@ -1,11 +1,12 @@
 """Plans a run before anything costs money: which photos are new, fit or transform, which cluster."""
 
-import io
 import json
 import logging
+import tempfile
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -63,7 +64,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
 
     known = _known(features, rejects, drop=drop, extractor=extractor)
     photos = with_contributors(bucket, photos_of(bucket, drop), drop=drop)
-    batch = photos.filter(pc.invert(pc.is_in(_identities(photos), value_set=known)))
+    batch = _without_known(photos, known)
     log.info("Drop %s: %s photos, %s new or changed", drop, len(photos), len(batch))
 
     current = read_current(bucket).pca_of(extractor)
@@ -117,9 +118,10 @@ def stage_limit_s(settings: Settings, *, expected_s: float) -> int:
 
 
 def _write_inputs(bucket: Bucket, params: FeaturesRunParams, *, batch: pa.Table, retained: list[str], dag_run_id: str) -> None:
-    content = io.BytesIO()
-    pq.write_table(batch, content, row_group_size=ROW_GROUP_ROWS)
-    bucket.write(layout.batch(params.run), content.getvalue())
+    with tempfile.TemporaryFile() as file:
+        pq.write_table(batch, file, row_group_size=ROW_GROUP_ROWS)
+        file.seek(0)
+        bucket.upload(layout.batch(params.run), file)
     bucket.write(layout.retained(params.run), json.dumps(retained).encode())
     described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
     bucket.write(layout.run_params(params.run), described.encode())
@@ -144,22 +146,36 @@ def _choose_cluster(settings: Settings, work: Work) -> ClusterSize:
     return cluster
 
 
-def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extractor: str) -> pa.ChunkedArray:
-    """Return the identities of the photos of a drop that are done.
+def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extractor: str) -> pa.Table:
+    """Return path and ETag of the photos of a drop that are done.
 
     A reject whose features are still published is not: its publication failed halfway, and the next one takes them out.
     """
-    names = ("path", "etag", "extractor")
-    done = features.rows(*names, drop=drop)
-    rejected = rejects.rows(*names, drop=drop)
-    rejected = rejected.filter(pc.invert(pc.is_in(rejected["path"], value_set=done["path"])))
-    of_extractor = [rows.filter(pc.equal(rows["extractor"], extractor)) for rows in (done, rejected)]
-    return pa.chunked_array([chunk for rows in of_extractor for chunk in _identities(rows).chunks], pa.string())
+    done = features.rows("path", "etag", drop=drop, extractor=extractor)
+    rejected = rejects.rows("path", "etag", drop=drop, extractor=extractor)
+    if len(rejected):
+        have_features = features.rows("path", drop=drop)["path"]
+        have_both = have_features.filter(pc.is_in(have_features, value_set=rejected["path"]))
+        rejected = rejected.filter(pc.invert(pc.is_in(rejected["path"], value_set=have_both)))
+    return pa.concat_tables([done, rejected])
+
+
+def _without_known(photos: pa.Table, known: pa.Table) -> pa.Table:
+    """Return the photos whose path and ETag are not among the known ones."""
+    if not len(known):
+        return photos
+    is_known = np.zeros(len(photos), bool)
+    # In shares, by the first character of the ETag: the hash table of a million photos takes as much memory as their list.
+    for first in pc.unique(pc.utf8_slice_codeunits(known["etag"], 0, 1)).to_pylist():
+        rows = np.flatnonzero(pc.starts_with(photos["etag"], first).to_numpy())
+        some = _identities(known.filter(pc.starts_with(known["etag"], first)))
+        is_known[rows] = pc.is_in(_identities(photos.select(["path", "etag"]).take(rows)), value_set=some).to_numpy()
+    return photos.filter(pa.array(~is_known))
 
 
 def _identities(photos: pa.Table) -> pa.ChunkedArray:
     """Return path and ETag of each photo as one text; an ETag holds no blank."""
-    return pc.binary_join_element_wise(photos["etag"].cast(pa.string()), photos["path"].cast(pa.string()), " ")
+    return pc.binary_join_element_wise(photos["etag"], photos["path"], " ")
 
 
 def read_release_card(bucket: Bucket, release: str) -> dict[str, Any]:

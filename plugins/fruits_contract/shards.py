@@ -3,6 +3,7 @@
 A photo of a shard is known by the path that it would have as an object of its own, and by the MD5 of its bytes.
 """
 
+import hashlib
 import re
 
 from fruits_contract import layout
@@ -45,3 +46,8 @@ def name_in_shard(path: str) -> tuple[str, str]:
     """Return the drop of a photo by its path, and the name that it has in a shard of the drop."""
     _, drop, name = path.split("/", 2)
     return drop, name
+
+
+def md5_of(content: bytes) -> str:
+    """Return the MD5 of a photo's bytes: what S3 returns as the ETag of an object that was put in one part."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

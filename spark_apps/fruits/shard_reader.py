@@ -1,6 +1,5 @@
 """Reads photos that are members of a shard: those that follow each other by one GET, each checked by its MD5."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 import obstore
@@ -9,7 +8,7 @@ from obstore.store import S3Store
 
 from fruits.errors import ShardReplaced, UnreadableImage
 from fruits.photo_list import Photo
-from fruits_contract.shards import RANGE_BYTES
+from fruits_contract.shards import RANGE_BYTES, md5_of
 
 GAP_BYTES = 256 * 2**10  # between two members, read rather than skipped by another GET: headers, and photos that are known
 
@@ -77,7 +76,7 @@ def members_of(group: list[Photo], span: memoryview) -> Iterator[Content | Unrea
     for photo in group:
         start = photo["offset"] - group[0]["offset"]
         content = bytes(span[start : start + photo["size_bytes"]])
-        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        digest = md5_of(content)
         if digest == photo["etag"]:
             yield content, digest
         else:
