@@ -173,7 +173,13 @@ class Bucket:
         """
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
             for item in page.get("Contents", []):
-                yield ObjectInfo(item["Key"], item["ETag"].strip('"'), item["Size"])
+                yield _info(item)
+
+    def files(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield the objects directly below a prefix that ends with '/', in the order of their keys."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/"):
+            for item in page.get("Contents", []):
+                yield _info(item)
 
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         """Yield all versions of the objects below a prefix, those that a deletion has hidden and its markers included."""
@@ -244,6 +250,10 @@ class Bucket:
     def uri(self, key: str) -> str:
         """Return the `s3://` address of a key."""
         return layout.uri(self.name, key)
+
+
+def _info(item: dict[str, Any]) -> ObjectInfo:
+    return ObjectInfo(item["Key"], item["ETag"].strip('"'), item["Size"])
 
 
 def _version(item: dict[str, Any], *, is_marker: bool) -> ObjectVersion:
