@@ -74,10 +74,9 @@ class ShardIndex:
             raise InvalidIndex(f"no index of a shard: {error}") from error
         if any(column.null_count for column in members.columns):
             raise InvalidIndex("a photo without a name, a place, a size or an MD5")
-        ends = pc.add(members["offset"], members["size_bytes"])
-        is_outside = pc.or_(
-            pc.less(members["offset"], 0), pc.or_(pc.less(members["size_bytes"], 0), pc.greater(ends, index.size_bytes))
-        )
+        last_start = pc.subtract(index.size_bytes, members["size_bytes"])
+        is_negative = pc.or_(pc.less(members["offset"], 0), pc.less(members["size_bytes"], 0))
+        is_outside = pc.or_(is_negative, pc.greater(members["offset"], last_start))
         if pc.any(is_outside).as_py():
             raise InvalidIndex("a photo that is not inside the shard")
         return index
