@@ -1,6 +1,5 @@
 """A drop of shards is planned as one of objects: the same paths, nothing new where nothing changed, the later photo counts."""
 
-
 import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
