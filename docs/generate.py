@@ -157,7 +157,8 @@ def bucket() -> str:
         if heading == "Photos":
             index = ", ".join(f"`{name}` ({kind})" for name, kind in columns.SHARD_INDEX.items())
             parts.append(
-                f"A shard is a plain tar file, as WebDataset writes them; one of `make pack` has up to {round(shards.SHARD_BYTES / 2**20)} MB. "
+                "A shard is a plain tar file, as WebDataset writes them; "
+                f"one of `make pack` has up to {round(shards.SHARD_BYTES / 2**20)} MB. "
                 f"Its index is Parquet with the columns {index}, and ETag, size and damage of the shard in the metadata "
                 "([0031](decisions/0031-packed-drops.md))."
             )
@@ -168,7 +169,8 @@ def bucket() -> str:
         parts += [f"### `{table}`", f"Partitioned by {by}.", _table(("column", "type"), rows)]
     return _page(
         "The bucket",
-        "`plugins/fruits_contract/layout.py` and `shards.py` define every key of this page. A key that ends with `/` is a folder. Files below a "
+        "`plugins/fruits_contract/layout.py` and `shards.py` define every key of this page. A key that ends with `/` is a "
+        "folder. Files below a "
         "folder are named by their writer: those of the tables by the stages (`part-*.parquet`) and by delta-rs, wheels by pip, "
         "logs by EMR or its emulator.",
         *parts,
