@@ -2,7 +2,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export RUNS IMAGES DROP PARAMS TRAIN VOLUMES BUCKET RUN MODEL CONTRIBUTION CONTRIBUTOR PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
+export RUNS IMAGES DROP OUT PACK PARAMS TRAIN VOLUMES BUCKET RUN MODEL CONTRIBUTION CONTRIBUTOR PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
 # what Spark runs on in services that are started: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
@@ -13,16 +13,19 @@ SET_UP = mkdir -p .fruits && flock -o .fruits/set-up.lock $(MAKE) --no-print-dir
 COMPILE = "$$uv" pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 ##@ Run it on this machine
-.PHONY: help run .images photos serve notebook up down status env model
+.PHONY: help run .images photos pack serve notebook up down status env model
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { gsub(/[$$][$$]/, "$$", $$2); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: .images .venv-run ## Featurize photos: IMAGES=folder (or DROP=name alone: as in the bucket) PARAMS='{"mode": "fit"}' SPARK=yarn TRAIN=1 (a classifier as well), all optional
-	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"} $${TRAIN:+--train}
+run: .images .venv-run ## Featurize photos: IMAGES=folder (or DROP=name alone: as in the bucket) PARAMS='{"mode": "fit"}' SPARK=yarn TRAIN=1 (a classifier as well) PACK=1 (upload in shards), all optional
+	@$(PYTHON) -m local run $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"} $${TRAIN:+--train} $${PACK:+--pack}
 
 photos: .venv-run ## Write 600 synthetic photos, to try a drop without photos of your own: IMAGES=folder
 	@$(PYTHON) -m local photos $${IMAGES:+"$$IMAGES"}
+
+pack: .venv-run ## Pack photos into shards of 128 MB, which S3 requests cost less for: IMAGES=folder DROP=name OUT=folder
+	@$(PYTHON) -m local pack $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"} $${OUT:+--out "$$OUT"}
 
 serve: .venv-run ## Answer which fruit is on a photo, as a page and an API, with the classifier of TRAIN=1
 	@$(PYTHON) -m local serve
@@ -56,7 +59,7 @@ compose-up: ## Build and start LocalStack, PostgreSQL, EMR and Airflow as contai
 	docker compose up --build --detach --wait --wait-timeout 600
 	@python3 local/compose/env.py --addresses
 
-compose-run: .images ## Featurize photos through them: IMAGES=folder, DROP=name, PARAMS='{"mode": "fit"}' as for make run
+compose-run: .images ## Featurize photos through them: IMAGES=folder, DROP=name, PARAMS='{"mode": "fit"}', PACK=1 as for make run
 	@$(COMPOSE_READY)
 	@docker compose ps --status running --quiet airflow-api-server | grep -q . || { \
 	  echo "compose-run: the services are not up; make compose-up first" >&2; exit 1; }
@@ -65,7 +68,7 @@ compose-run: .images ## Featurize photos through them: IMAGES=folder, DROP=name,
 	  docker compose run --rm --quiet-pull --name "$$name" --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/out:$(CURDIR)/out" \
 	  $${IMAGES:+--volume "$$(realpath "$$IMAGES"):/photos/$$(basename "$$(realpath "$$IMAGES")"):ro"} run \
 	  python -m local.compose.run --out "$(CURDIR)/out" $${IMAGES:+--images "/photos/$$(basename "$$(realpath "$$IMAGES")")"} \
-	  $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"} $${TRAIN:+--train}
+	  $${DROP:+--drop "$$DROP"} $${PARAMS:+--params "$$PARAMS"} $${TRAIN:+--train} $${PACK:+--pack}
 
 compose-down: ## Stop and remove the containers; VOLUMES=1 deletes photos, results and history as well
 	@$(COMPOSE_READY)
@@ -165,9 +168,12 @@ clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	rm -rf .venv .venv-spark4 .venv-oldest-airflow .venv-peers .venv-notebook .venv-fuzz .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 ##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
-.PHONY: bench-featurize bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-report bench-embedding bench-publish bench-drops bench-dag
+.PHONY: bench-featurize bench-packed bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-report bench-embedding bench-publish bench-drops bench-dag
 bench-featurize: .venv-run .venv-peers ## Featurize against the notebook, Ray Data, Daft and the engine limit: IMAGES=folder PHOTOS=10000 ENGINES=litert
 	@$(BENCH)featurize $(BENCH_IMAGES) $${PHOTOS:+--photos "$$PHOTOS"} $${ENGINES:+--engines "$$ENGINES"} $(BENCH_OPTIONS)
+
+bench-packed: .venv-run ## Planning a packed drop of 1,000,000 photos, all new and all known
+	@$(BENCH)packed_drop $${PHOTOS:+--photos "$$PHOTOS"} $(BENCH_OPTIONS)
 
 bench-pca: .venv-run ## The PCA's fit against MLlib's, and its precision against NumPy's SVD
 	@$(BENCH)pca $(BENCH_OPTIONS)

@@ -29,6 +29,7 @@ from fruits_airflow.emr.prices import (
     S3_PUT_USD,
 )
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
+from fruits_contract.shards import RANGE_BYTES, SHARD_BYTES, UPLOAD_PART_BYTES
 
 AIM_USD, LIMIT_USD = 0.25, 0.35
 ENGINE = "litert"
@@ -37,7 +38,6 @@ MAX_NODES = 10
 SMALL_PHOTO_BYTES = 5_700  # the mean of 4,320 of Fruits-360's 100x100 JPEGs
 LARGE_PHOTO_BYTES = 4_000_000
 TAR_BLOCK = 512
-SHARD_BYTES, RANGE_BYTES, PART_BYTES = 128 * 2**20, 8 * 2**20, 5 * 2**20
 BATCHES = (
     (1_000, SMALL_PHOTO_BYTES),
     (10_000, SMALL_PHOTO_BYTES),
@@ -66,7 +66,7 @@ class Requests:
         """Return those of shards: each is begun, sent in parts and completed, and has an index; it is read in ranges."""
         member_bytes = TAR_BLOCK * (1 + math.ceil(photo_bytes / TAR_BLOCK))
         shards = math.ceil(photos * member_bytes / SHARD_BYTES)
-        parts = math.ceil(photos * member_bytes / PART_BYTES) + shards
+        parts = math.ceil(photos * member_bytes / UPLOAD_PART_BYTES) + shards
         ranges = math.ceil(photos * member_bytes / RANGE_BYTES) + shards
         return cls(puts=parts + 3 * shards, gets=ranges + shards)
 

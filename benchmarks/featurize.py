@@ -34,11 +34,12 @@ from release import extractor
 MAX_DIFFERENCE = 1e-3
 MIN_STEADY_PHOTOS = 1000  # for fewer, the difference of two runs is noise
 NOTEBOOK = REPO / "benchmarks" / "contenders" / "notebook.py"
-NOTEBOOK_DROP = "notebook"
+NOTEBOOK_DROP, PACKED_DROP = "notebook", "packed"
 PEERS = {"ray": "ray_data", "daft": "daft_frame"}
 PEERS_PYTHON = REPO / ".venv-peers" / "bin" / "python"
 PEERS_LOCK = REPO / "benchmarks" / "requirements-peers.txt"
 RATE, SHORT, LONG = "images/s", "whole process, few photos (s)", "whole process, cold (s)"
+STEADY_ENGINE = "litert"  # of the cold runs
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 # No telemetry; and Ray listens on the loopback interface only, by default it listens on all.
 PEERS_ENV = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "DO_NOT_TRACK": "1"}
@@ -60,6 +61,7 @@ class Contest:
         self.short_count = max(self.long_count // 10, 1)
         self.notebook_count = max(count // 13, 1)
         self.photos = upload_photos(images, count=count)
+        self.packed = upload_photos(images, count=count, drop=PACKED_DROP, is_packed=True)
         upload_photos(images, count=self.notebook_count, drop=NOTEBOOK_DROP)
         self.code = upload_code()
         self.network = extractor.ensure()
@@ -73,12 +75,14 @@ class Contest:
         found: dict[str, Callable[[], Samples]] = {}
         for engine in engines:
             found[f"ours, {engine}"] = partial(self.ours, engine)
+            found[f"ours packed, {engine}"] = partial(self.ours_packed, engine)
             if engine != "auto":
                 found[f"engine limit, {engine}"] = partial(self.engine_limit, engine)
         return {
             **found,
             "notebook": self.notebook,
             "ours, cold": partial(self.cold, self.ours_cold_s),
+            "ours packed, cold": partial(self.cold, self.packed_cold_s),
             "ray": partial(self.cold, partial(self.peer_cold_s, "ray")),
             "daft": partial(self.cold, partial(self.peer_cold_s, "daft")),
         }
@@ -89,6 +93,12 @@ class Contest:
         self.expected = self.expected or features_by_photo(done.folder)
         self._check(f"ours, {engine}", done.folder, count=self.count)
         return {RATE: done.images_per_s, "Spark's start (s)": done.process_s - done.manifest.seconds}
+
+    def ours_packed(self, engine: str) -> Samples:
+        """Run the step on the same photos in shards."""
+        done = run_step(self.code, self.packed, run="packed", engine=engine)
+        self._check(f"ours packed, {engine}", done.folder, count=self.count, drop=PACKED_DROP)
+        return {RATE: done.images_per_s}
 
     def engine_limit(self, engine: str) -> Samples:
         """Run decoding and network alone, and the network alone."""
@@ -118,6 +128,10 @@ class Contest:
     def ours_cold_s(self, count: int) -> float:
         """Return the seconds of the whole `spark-submit`."""
         return run_step(self.code, self.photos[:count], run="cold").process_s
+
+    def packed_cold_s(self, count: int) -> float:
+        """Return the same for photos in shards."""
+        return run_step(self.code, self.packed[:count], run="cold").process_s
 
     def peer_cold_s(self, name: str, count: int) -> float:
         """Return the seconds of a peer's whole process."""
@@ -155,11 +169,12 @@ def measure(arguments: argparse.Namespace) -> Results:
         raise CannotMeasure(f"engine {', '.join(sorted(unknown))} is not known; expected some of {', '.join(ENGINES)}")
     with s3_only() as scratch:
         contest = Contest(arguments.images, count=arguments.photos, scratch=scratch)
-        rounds = alternate(contest.contenders(engines), repetitions=arguments.repetitions, skip_failed=True)
+        contenders = {name: run for name, run in contest.contenders(engines).items() if arguments.only in name}
+        rounds = alternate(contenders, repetitions=arguments.repetitions, skip_failed=True)
     further_photos = contest.long_count - contest.short_count
     return Results(
         rounds,
-        ratios=ratios(rounds, engines),
+        ratios=ratios(rounds, engines, further_photos=further_photos),
         settings={
             "photos": contest.count,
             "notebook_photos": contest.notebook_count,
@@ -177,20 +192,36 @@ def measure(arguments: argparse.Namespace) -> Results:
     )
 
 
-def ratios(rounds: Rounds, engines: Iterable[str]) -> dict[str, Ratio]:
-    """Return the ratios of the contenders that were measured, each larger where ours is faster."""
+def ratios(rounds: Rounds, engines: Iterable[str], *, further_photos: int) -> dict[str, Ratio]:
+    """Return the ratios of the contenders that were measured, each larger where ours is faster.
+
+    Parameters
+    ----------
+    further_photos
+        Photos that a long cold run has more than a short one.
+    """
     found: dict[str, dict[str, float]] = {}
     for engine in engines:
         ours = f"ours, {engine}"
-        for name, other in (("vs_notebook", "notebook"), ("of_engine_limit", f"engine limit, {engine}")):
-            if {ours, other} <= rounds.samples.keys():
-                found.setdefault(name, {})[engine] = rounds.ratio((ours, RATE), (other, RATE))
+        packed, limit = f"ours packed, {engine}", f"engine limit, {engine}"
+        for name, one, other in (
+            ("vs_notebook", ours, "notebook"),
+            ("of_engine_limit", ours, limit),
+            ("packed_of_engine_limit", packed, limit),
+        ):
+            if {one, other} <= rounds.samples.keys():
+                found.setdefault(name, {})[engine] = rounds.ratio((one, RATE), (other, RATE))
     for peer in PEERS:
         if {peer, "ours, cold"} <= rounds.samples.keys():
             found[f"vs_{peer}"] = {
                 "steady": steady_s(rounds, peer) / steady_s(rounds, "ours, cold"),
                 "cold": rounds.ratio((peer, LONG), ("ours, cold", LONG)),
             }
+    limit = f"engine limit, {STEADY_ENGINE}"
+    for name, contender in (("objects", "ours, cold"), ("packed", "ours packed, cold")):
+        if {contender, limit} <= rounds.samples.keys():
+            rate = further_photos / steady_s(rounds, contender)
+            found.setdefault("steady_of_engine_limit", {})[name] = rate / rounds.median(limit, RATE)
     return dict(found)
 
 
@@ -202,4 +233,5 @@ def steady_s(rounds: Rounds, contender: str) -> float:
 if __name__ == "__main__":
     parser = command_line.parser("featurize", __doc__, images=True, photos=10_000)
     parser.add_argument("--engines", default="litert,openvino", metavar="A,B", help="default: %(default)s")
+    parser.add_argument("--only", default="", metavar="WORD", help="only contenders with this in their names, e.g. ours")
     sys.exit(command_line.main("featurize", parser.parse_args(), measure))

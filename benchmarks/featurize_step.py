@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import numpy as np
 import obstore
 import pyarrow as pa
@@ -16,6 +17,8 @@ from benchmarks import commands
 from benchmarks.commands import CannotMeasure
 from benchmarks.embedded_services import BUCKET
 from fruits.storage import Storage
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.drops import photos_of
 from fruits_airflow.emr.steps import step
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE, FeaturesRunParams
@@ -26,20 +29,18 @@ from release import contents, extractor
 
 DROP = "bench"
 # the list of photos as the stage reads it, and the URL, which Ray Data and Daft read
-PHOTO_LIST = pa.schema(
-    [(name, {"string": pa.string(), "bigint": pa.int64()}[kind]) for name, kind in columns.BATCH.items()] + [("url", pa.string())]
-)
+PHOTO_LIST = columns.arrow_schema(columns.BATCH).append(pa.field("url", pa.string()))
 
 PhotoRow = dict[str, Any]
 
 
-def upload_photos(images: Path, *, count: int, drop: str = DROP) -> list[PhotoRow]:
+def upload_photos(images: Path, *, count: int, drop: str = DROP, is_packed: bool = False) -> list[PhotoRow]:
     """Upload `count` photos; where the folder has fewer, copies under further variety names.
 
     Returns
     -------
     list of dict
-        One row of `PHOTO_LIST` per photo, in an order in which varieties alternate.
+        One row of `PHOTO_LIST` per photo, in an order in which varieties alternate; packed ones in the order of their shards.
     """
     files, _ = find_photos(images, drop=drop)
     originals = [files[key] for key in sorted(files, key=lambda key: (files[key].name, key))]
@@ -51,21 +52,10 @@ def upload_photos(images: Path, *, count: int, drop: str = DROP) -> list[PhotoRo
             variety = Path(folder, f"{original.parent.name} copy {copy}" if copy else original.parent.name)
             variety.mkdir(exist_ok=True)
             (variety / original.name).symlink_to(original)
-        upload_drop(Path(folder), bucket=BUCKET, drop=drop)
-    photos = [
-        {
-            "path": item["path"],
-            "etag": str(item["e_tag"]).strip('"'),
-            "size_bytes": item["size"],
-            "label": layout.variety_of(item["path"]),
-            "contributor": "",
-            "url": layout.uri(BUCKET, item["path"]),
-        }
-        for page in obstore.list(Storage(BUCKET).store, prefix=layout.raw_prefix(drop))
-        for item in page
-        if item["path"] != layout.ready(drop)
-    ]
-    return sorted(photos, key=lambda photo: (Path(photo["path"]).name, photo["path"]))
+        upload_drop(Path(folder), bucket=BUCKET, drop=drop, is_packed=is_packed)
+    bucket = Bucket(BUCKET, session=boto3.Session(), client=boto3.client("s3"))
+    photos = [photo | {"url": layout.uri(BUCKET, photo["path"])} for photo in photos_of(bucket, drop).to_pylist()]
+    return photos if is_packed else sorted(photos, key=lambda photo: (Path(photo["path"]).name, photo["path"]))
 
 
 def write_photo_list(photos: Sequence[PhotoRow], *, run: str) -> str:

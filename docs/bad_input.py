@@ -18,6 +18,25 @@ SMALL_DROPS = (
     ("rejects alone, and a PCA", "a report, and a red finding (`max_reject_ratio`): not published"),
 )
 
+ODD_SHARDS = (
+    ("a photo in it that cannot be read", "the same reject as an object of its own"),
+    ("cut off, or no tar file", "its photos before the damage are taken; reject `damaged_shard` with the shard's key"),
+    ("a header that declares more bytes than the shard has, or points backwards", "the same"),
+    ("a photo whose MD5 is not that of the index", "reject `wrong_digest`"),
+    ("without an index, or with one of another shard", "read once by `plan_batch`, which writes the index"),
+    ("replaced while its run is under way", "the stage fails: run the drop again"),
+    ("deleted while its run is under way", "reject `missing` for each of its photos"),
+    ("links, devices, folders, sparse files", "left out, with a warning"),
+    ("`/` first, `..` or a control character in a name", "reject `unreadable_key`"),
+    ("`./` first in a name, as `tar -C folder .` writes it", "the name without it"),
+    ("a name that is not UTF-8", "the name with replacement characters"),
+    ("a name without a variety", "features without a label, as `raw/<drop>/<photo>`"),
+    ("a name twice in one shard", "the later photo"),
+    ("a name in two shards", "the photo of the shard whose name is later"),
+    ("a name in a shard and as an object", "the object"),
+    ("a contributed photo", "left out, with a warning: a shard could not lose it when it must be erased"),
+)
+
 Table = Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
 
 
@@ -45,6 +64,10 @@ def parts(table: Table) -> list[str]:
         ),
         "## Small drops",
         table(("drop", "becomes"), SMALL_DROPS),
+        "## Odd shards",
+        "`tests/fruits_airflow/test_shard_indexing.py`, `test_drops.py` and `tests/spark_apps/test_packed_drop.py` check these. "
+        "Nothing is ever extracted from a shard: a name in it is only a name.",
+        table(("shard, or what is in it", "becomes"), ODD_SHARDS),
         "## What becomes of odd files",
         f"{count} objects, which `tests/spark_apps/test_odd_photos.py` decodes, and `test_odd_drop.py` puts into one drop, plans "
         "and featurizes. An asterisk marks those that are not in the drop, because the embedded S3 server refuses or rewrites "

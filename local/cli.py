@@ -1,4 +1,4 @@
-"""The command line of the embedded services: up, down, status, env, photos, run, serve, notebook."""
+"""The command line of the embedded services: up, down, status, env, photos, pack, run, serve, notebook."""
 
 import argparse
 import os
@@ -113,6 +113,14 @@ def _run(arguments: argparse.Namespace, stack: Stack) -> int:
     return FAILED
 
 
+def _pack(arguments: argparse.Namespace, stack: Stack) -> int:
+    from local.client.pack_folder import pack_folder
+
+    drop = arguments.drop or options.drop_name(arguments.images)
+    pack_folder(arguments.images, drop=drop, out=arguments.out.expanduser().resolve())
+    return OK
+
+
 def _serve(arguments: argparse.Namespace, stack: Stack) -> int:
     from local.serve import NoClassifier, serve
 
@@ -154,6 +162,16 @@ def _parser() -> argparse.ArgumentParser:
     add("notebook", _notebook, "open notebooks/explore.ipynb in JupyterLab, until Ctrl-C")
     photos = add("photos", _photos, "write synthetic photos into an empty folder, to try a drop without photos of your own")
     photos.add_argument("folder", type=Path, help="the folder")
+    pack = add("pack", _pack, "write shards of photos, to upload them with a tool of your own")
+    pack.add_argument("--images", type=options.folder_of_photos, required=True, metavar="DIR", help="folder of photos")
+    pack.add_argument("--drop", type=options.name_of_drop, metavar="NAME", help="name of the drop (default: the folder's name)")
+    pack.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/packed"),
+        metavar="DIR",
+        help="for a folder with the drop's name (default: %(default)s)",
+    )
     run = add("run", _run, "featurize photos, with the services up for as long as it takes")
     options.add_to(run)
     return parser

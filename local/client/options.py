@@ -31,22 +31,25 @@ class RunRequest:
         Further parameters of the DAG.
     train
         Whether to train a classifier on the published features afterwards.
+    is_packed
+        Whether new photos are uploaded in shards.
     """
 
     drop: str
     images: Path | None
     params: Mapping[str, Any]
     train: bool = False
+    is_packed: bool = False
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    """Add --images, --drop, --params and --train; a value that cannot be used is wrong usage (exit code 2)."""
+    """Add --images, --drop, --params, --train and --pack; a value that cannot be used is wrong usage (exit code 2)."""
     parser.add_argument(
-        "--images", type=_usage(_folder), metavar="DIR", help="folder with one folder of photos per variety, to upload"
+        "--images", type=folder_of_photos, metavar="DIR", help="folder with one folder of photos per variety, to upload"
     )
     parser.add_argument(
         "--drop",
-        type=_usage(_drop),
+        type=name_of_drop,
         metavar="NAME",
         help="name of the drop below raw/ (default: the folder's name); without --images an existing drop, which is run as it is "
         f"(default: {SYNTHETIC}, with synthetic photos)",
@@ -55,18 +58,29 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--params", type=_usage(_params), default={}, metavar="JSON", help='parameters of the DAG, e.g. \'{"mode": "fit"}\''
     )
     parser.add_argument("--train", action="store_true", help="then train a classifier on all published features")
+    parser.add_argument("--pack", action="store_true", help="upload new photos in shards of 128 MB")
 
 
 def request(arguments: argparse.Namespace) -> RunRequest:
     """Return the request that the parsed options make."""
     default = drop_name(arguments.images) if arguments.images else SYNTHETIC
     drop = arguments.drop or arguments.params.get("drop") or default
-    return RunRequest(drop, arguments.images, arguments.params, arguments.train)
+    return RunRequest(drop, arguments.images, arguments.params, arguments.train, arguments.pack)
 
 
 def drop_name(folder: Path) -> str:
     """Return the folder's name as a drop's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")[:100] or "photos"
+
+
+def folder_of_photos(value: str) -> Path:
+    """Parse the value of --images."""
+    return _usage(_folder)(value)
+
+
+def name_of_drop(value: str) -> str:
+    """Parse the value of --drop."""
+    return _usage(_drop)(value)
 
 
 def _usage(parse: Callable[[str], T]) -> Callable[[str], T]:

@@ -10,13 +10,14 @@ import obstore
 from botocore.exceptions import HTTPClientError
 from rich.console import Console
 
-from fruits_contract import layout
+from fruits_contract import layout, shards
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
 from local.client import results, synthetic_photos, train
 from local.client.airflow_api import AirflowApi, AirflowRefused
 from local.client.dag_runs import DagNotUsable, follow, wait_until_parsed
 from local.client.live_log import LiveLog
 from local.client.options import SYNTHETIC, RunRequest
+from local.client.pack import CannotPack
 from local.client.upload import CannotUpload, list_drop, upload_drop
 from local.console import open_console, working
 
@@ -79,7 +80,7 @@ def run(place: Place, request: RunRequest) -> int:
             wait_until_parsed(api, DAG)
         with train.prepared(api) if request.train else nullcontext() as training:
             return _run_dag(place, request, api, training, console=console)
-    except (CannotUpload, DagNotUsable, AirflowRefused) as error:
+    except (CannotUpload, CannotPack, DagNotUsable, AirflowRefused) as error:
         console.print(f"{error}")
         return 1
 
@@ -106,26 +107,28 @@ def _run_dag(place: Place, request: RunRequest, api: AirflowApi, training: train
 def provide_photos(console: Console, bucket: str, request: RunRequest) -> None:
     """Upload the folder of the request, or synthetic photos into their own drop; any other drop is used as it is."""
     if request.images:
-        _upload(console, request.images, bucket=bucket, drop=request.drop)
+        _upload(console, request.images, bucket=bucket, drop=request.drop, is_packed=request.is_packed)
     elif request.drop == SYNTHETIC:
         console.print("photos: none given, using a synthetic set")
         with TemporaryDirectory() as scratch:
             with working("Making synthetic photos"):
                 synthetic_photos.generate(Path(scratch))
-            _upload(console, Path(scratch), bucket=bucket, drop=request.drop)
+            _upload(console, Path(scratch), bucket=bucket, drop=request.drop, is_packed=request.is_packed)
     else:
-        count = len(list_drop(bucket, request.drop).keys() - {layout.ready(request.drop)})
-        if not count:
+        existing = list_drop(bucket, request.drop).keys() - {layout.ready(request.drop)}
+        packed = sum(shards.is_shard(key) for key in existing)
+        count = sum(not shards.is_shard(key) and not shards.is_index(key) for key in existing)
+        if not existing:
             raise CannotUpload(
                 f"drop {request.drop} has no photos: there are none below {layout.uri(bucket, layout.raw_prefix(request.drop))}; "
                 "give IMAGES=folder to upload some, or the name of an existing drop"
             )
-        console.print(f"drop {request.drop}: {count:,} photos in the bucket, run as they are")
+        console.print(f"drop {request.drop}: {count:,} photos and {packed:,} shards in the bucket, run as they are")
 
 
-def _upload(console: Console, folder: Path, *, bucket: str, drop: str) -> None:
-    with working("Uploading photos") as update:
-        summary = upload_drop(folder, bucket=bucket, drop=drop, on_progress=update)
+def _upload(console: Console, folder: Path, *, bucket: str, drop: str, is_packed: bool = False) -> None:
+    with working("Packing and uploading photos" if is_packed else "Uploading photos") as update:
+        summary = upload_drop(folder, bucket=bucket, drop=drop, is_packed=is_packed, on_progress=update)
     console.print(
         f"drop {summary.drop}: {summary.photos:,} photos of {summary.varieties} varieties; {summary.uploaded:,} sent, "
         f"{summary.unchanged:,} unchanged, {summary.ignored:,} other files ignored"

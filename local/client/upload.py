@@ -3,20 +3,25 @@
 Endpoint, region and keys come from the standard AWS environment.
 """
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import boto3
 import obstore
 from obstore.store import S3Store
 
-from fruits_contract import layout
+from fruits_contract import layout, shards
+from local.client.held_photos import held_photos
+from local.client.pack import check_packable, next_number, pack
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 AT_ONCE = 16
+PARTS_AT_ONCE = 4  # of one shard, 32 MB each
 LISTED_NAMES = 20
 
 
@@ -44,40 +49,76 @@ class UploadSummary:
     ignored: int
 
 
-def upload_drop(folder: Path, *, bucket: str, drop: str, on_progress: Callable[[int, int], None] | None = None) -> UploadSummary:
+def upload_drop(
+    folder: Path, *, bucket: str, drop: str, is_packed: bool = False, on_progress: Callable[[int, int], None] | None = None
+) -> UploadSummary:
     """Upload the photos below `folder` to the drop; other photos of the drop stay.
 
     The marker `_READY` is put last. Before a drop that has it changes, it is deleted, so that no batch is planned on half a drop.
 
+    Parameters
+    ----------
+    is_packed
+        Whether new photos are sent in shards. Photos that the drop has as objects of their own stay such.
+
     Raises
     ------
-    CannotUpload
+    CannotUpload, CannotPack
         Before anything has been sent.
     """
     layout.check_name(drop, what="the drop's name")
     photos, ignored = find_photos(folder, drop=drop)
     store = S3Store(bucket)
     existing = list_drop(bucket, drop)
+    held = held_photos(existing, ((key, obstore.get(store, key).bytes().to_bytes()) for key in existing if shards.is_index(key)))
 
     def is_new(key: str) -> bool:
         # The ETag of an object put in one part is its MD5, except with KMS keys: then everything is sent again.
-        if key not in existing:
-            return True
-        return existing[key] != f'"{hashlib.md5(photos[key].read_bytes(), usedforsecurity=False).hexdigest()}"'
+        return key not in held or held[key].md5 != shards.md5_of(photos[key].read_bytes())
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         new = [key for key, needed in zip(photos, pool.map(is_new, photos), strict=True) if needed]
-        unchanged = len(photos) - len(new)
-        if new and layout.ready(drop) in existing:
-            obstore.delete(store, layout.ready(drop))
-        sent = pool.map(lambda key: obstore.put(store, key, photos[key].read_bytes()), new)
-        for count, _ in enumerate(sent, unchanged + 1):
+        sent = count(len(photos) - len(new) + 1)
+
+        def report_sent() -> None:
+            number = next(sent)
             if on_progress:
-                on_progress(count, len(photos))
-    if new or layout.ready(drop) not in existing:
-        obstore.put(store, layout.ready(drop), b"")
+                on_progress(number, len(photos))
+
+        packed = [key for key in new if is_packed and (key not in held or held[key].is_replaced_by_a_shard)]
+        check_packable(packed)
+        with _announced(store, drop, is_changed=bool(new), is_announced=layout.ready(drop) in existing):
+            _upload_shards({key: photos[key] for key in packed}, store=store, drop=drop, existing=existing, on_photo=report_sent)
+            single = sorted(set(new) - set(packed))
+            for _ in pool.map(lambda key: obstore.put(store, key, photos[key].read_bytes()), single):
+                report_sent()
     varieties = {layout.variety_of(key) for key in photos}
-    return UploadSummary(drop, len(varieties), len(photos), len(new), unchanged, ignored)
+    return UploadSummary(drop, len(varieties), len(photos), len(new), len(photos) - len(new), ignored)
+
+
+@contextmanager
+def _announced(store: S3Store, drop: str, *, is_changed: bool, is_announced: bool) -> Iterator[None]:
+    """Take the drop's `_READY` away while the body changes the drop, and put it when that has succeeded."""
+    if is_changed and is_announced:
+        obstore.delete(store, layout.ready(drop))
+    yield
+    if is_changed or not is_announced:
+        obstore.put(store, layout.ready(drop), b"")
+
+
+def _upload_shards(
+    photos: Mapping[str, Path], *, store: S3Store, drop: str, existing: Collection[str], on_photo: Callable[[], None]
+) -> None:
+    """Pack photos and send each shard, then its index, which has the shard's ETag."""
+    number = next_number(PurePosixPath(key).stem for key in existing if shards.is_shard(key))
+    by_name = {shards.name_in_shard(key)[1]: file for key, file in photos.items()}
+    with TemporaryDirectory(prefix="fruits-shards-") as scratch:
+        for packed in pack(by_name, folder=Path(scratch), first_number=number, on_photo=on_photo):
+            key = shards.shard(drop, packed.name)
+            put = obstore.put(store, key, packed.file, chunk_size=shards.UPLOAD_PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+            packed.file.unlink()
+            index = replace(packed.index, etag=(put["e_tag"] or "").strip('"'))
+            obstore.put(store, shards.index_of(key), index.to_bytes())
 
 
 def list_drop(bucket: str, drop: str) -> dict[str, str]:

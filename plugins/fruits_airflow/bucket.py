@@ -12,7 +12,7 @@ import obstore
 import tenacity
 from botocore.exceptions import ClientError
 from obstore.auth.boto3 import Boto3CredentialProvider
-from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.fsspec import FsspecStore
 from obstore.store import S3Store
 
@@ -121,6 +121,16 @@ class Bucket:
         response = obstore.get(self._store, key)
         return bytes(response.bytes()), response.meta["e_tag"] or ""
 
+    def read_range(self, key: str, *, start: int, stop: int, etag: str) -> memoryview:
+        """Return the bytes from `start` up to `stop` of an object; raise OSError when it is not the one with this ETag."""
+        try:
+            response = obstore.get(self._store, key, options={"range": (start, stop), "if_match": f'"{etag}"'})
+            return memoryview(response.bytes())
+        except PreconditionError as error:
+            raise OSError(f"{self.uri(key)} was replaced while it was read") from error
+        except BaseError as error:
+            raise OSError(f"{self.uri(key)} could not be read: {error}") from error
+
     def wait_and_read(self, key: str, *, timeout_s: float) -> bytes:
         """Wait up to `timeout_s` for an object and return its bytes; raise FileNotFoundError if it does not appear."""
         retry = tenacity.Retrying(
@@ -163,7 +173,13 @@ class Bucket:
         """
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
             for item in page.get("Contents", []):
-                yield ObjectInfo(item["Key"], item["ETag"].strip('"'), item["Size"])
+                yield _info(item)
+
+    def files(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield the objects directly below a prefix that ends with '/', in the order of their keys."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/"):
+            for item in page.get("Contents", []):
+                yield _info(item)
 
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         """Yield all versions of the objects below a prefix, those that a deletion has hidden and its markers included."""
@@ -234,6 +250,10 @@ class Bucket:
     def uri(self, key: str) -> str:
         """Return the `s3://` address of a key."""
         return layout.uri(self.name, key)
+
+
+def _info(item: dict[str, Any]) -> ObjectInfo:
+    return ObjectInfo(item["Key"], item["ETag"].strip('"'), item["Size"])
 
 
 def _version(item: dict[str, Any], *, is_marker: bool) -> ObjectVersion:

@@ -1,11 +1,12 @@
 """Plans a run before anything costs money: which photos are new, fit or transform, which cluster."""
 
-import io
 import json
 import logging
+import tempfile
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -14,13 +15,14 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.contributed_photos import with_contributors
 from fruits_airflow.current import read_current
+from fruits_airflow.drops import gets_of, photos_of
 from fruits_airflow.emr.cluster import job_flow
 from fruits_airflow.emr.cost import Featurizing
 from fruits_airflow.emr.sizing import choose_cluster, summary_of
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
-from fruits_contract import columns, layout
+from fruits_contract import layout
 from fruits_contract.features_pipeline import FEATURES_PIPELINE, FeaturesRunParams
 
 log = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
 
     known = _known(features, rejects, drop=drop, extractor=extractor)
     photos = with_contributors(bucket, photos_of(bucket, drop), drop=drop)
-    batch = [photo for photo in photos if (photo["path"], photo["etag"]) not in known]
+    batch = _without_known(photos, known)
     log.info("Drop %s: %s photos, %s new or changed", drop, len(photos), len(batch))
 
     current = read_current(bucket).pca_of(extractor)
@@ -71,7 +73,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     if wanted["mode"] == "transform" and not current:
         raise AirflowFailException("mode=transform, but there is no current PCA for this extractor; use mode=auto or mode=fit")
     is_fit = wanted["mode"] == "fit" or not current
-    if not batch and not (is_fit and retained):
+    if not len(batch) and not (is_fit and retained):
         log.info("Nothing new in drop %s: no cluster is needed", drop)
         raise AirflowSkipException(f"nothing new in drop {drop}")
 
@@ -89,7 +91,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         engine=wanted["engine"],
     )
     work = Featurizing(
-        photos=len(batch), size_bytes=sum(photo["size_bytes"] for photo in batch), engine=params.engine, gets=len(batch)
+        photos=len(batch), size_bytes=pc.sum(batch["size_bytes"]).as_py() or 0, engine=params.engine, gets=gets_of(batch)
     )
     cluster = choose_cluster(settings, work, budget_usd=wanted["budget_usd"])
     _write_inputs(bucket, params, batch=batch, retained=retained, dag_run_id=dag_run_id)
@@ -110,50 +112,46 @@ def stage_limit_s(settings: Settings, *, expected_s: float) -> int:
     return min(settings.stage_limit_s, LEAST_LIMIT_S + round(LIMIT_FACTOR * expected_s))
 
 
-def _write_inputs(
-    bucket: Bucket, params: FeaturesRunParams, *, batch: list[dict[str, Any]], retained: list[str], dag_run_id: str
-) -> None:
-    table = pa.Table.from_pylist(batch, schema=columns.arrow_schema(columns.BATCH))
-    content = io.BytesIO()
-    pq.write_table(table, content, row_group_size=ROW_GROUP_ROWS)
-    bucket.write(layout.batch(params.run), content.getvalue())
+def _write_inputs(bucket: Bucket, params: FeaturesRunParams, *, batch: pa.Table, retained: list[str], dag_run_id: str) -> None:
+    with tempfile.TemporaryFile() as file:
+        pq.write_table(batch, file, row_group_size=ROW_GROUP_ROWS)
+        file.seek(0)
+        bucket.upload(layout.batch(params.run), file)
     bucket.write(layout.retained(params.run), json.dumps(retained).encode())
     described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
     bucket.write(layout.run_params(params.run), described.encode())
 
 
-def photos_of(bucket: Bucket, drop: str) -> list[dict[str, Any]]:
-    """Return a row of `columns.BATCH` per object of the drop; featurize decides whether it is readable.
-
-    Two kinds of object are no photos: `_READY`, and the empty `folder/` objects that S3's console creates.
-    """
-    return [
-        {
-            "path": item.key,
-            "etag": item.etag,
-            "size_bytes": item.size_bytes,
-            "label": layout.variety_of(item.key),
-            "contributor": "",
-        }
-        for item in bucket.objects(layout.raw_prefix(drop))
-        if item.key != layout.ready(drop) and not (item.key.endswith("/") and not item.size_bytes)
-    ]
-
-
-def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extractor: str) -> set[tuple[str, str]]:
+def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extractor: str) -> pa.Table:
     """Return path and ETag of the photos of a drop that are done.
 
     A reject whose features are still published is not: its publication failed halfway, and the next one takes them out.
     """
-    names = ("path", "etag", "extractor")
-    done = features.rows(*names, drop=drop)
-    rejected = rejects.rows(*names, drop=drop)
-    rejected = rejected.filter(pc.invert(pc.is_in(rejected["path"], value_set=done["path"])))
-    known: set[tuple[str, str]] = set()
-    for rows in (done, rejected):
-        of_extractor = rows.filter(pc.equal(rows["extractor"], extractor))
-        known.update(zip(of_extractor["path"].to_pylist(), of_extractor["etag"].to_pylist(), strict=True))
-    return known
+    done = features.rows("path", "etag", drop=drop, extractor=extractor)
+    rejected = rejects.rows("path", "etag", drop=drop, extractor=extractor)
+    if len(rejected):
+        have_features = features.rows("path", drop=drop)["path"]
+        have_both = have_features.filter(pc.is_in(have_features, value_set=rejected["path"]))
+        rejected = rejected.filter(pc.invert(pc.is_in(rejected["path"], value_set=have_both)))
+    return pa.concat_tables([done, rejected])
+
+
+def _without_known(photos: pa.Table, known: pa.Table) -> pa.Table:
+    """Return the photos whose path and ETag are not among the known ones."""
+    if not len(known):
+        return photos
+    is_known = np.zeros(len(photos), bool)
+    # In shares, by the first character of the ETag: the hash table of a million photos takes as much memory as their list.
+    for first in pc.unique(pc.utf8_slice_codeunits(known["etag"], 0, 1)).to_pylist():
+        rows = np.flatnonzero(pc.starts_with(photos["etag"], first).to_numpy())
+        some = _identities(known.filter(pc.starts_with(known["etag"], first)))
+        is_known[rows] = pc.is_in(_identities(photos.select(["path", "etag"]).take(rows)), value_set=some).to_numpy()
+    return photos.filter(pa.array(~is_known))
+
+
+def _identities(photos: pa.Table) -> pa.ChunkedArray:
+    """Return path and ETag of each photo as one text; an ETag holds no blank."""
+    return pc.binary_join_element_wise(photos["etag"], photos["path"], " ")
 
 
 def read_release_card(bucket: Bucket, release: str) -> dict[str, Any]:

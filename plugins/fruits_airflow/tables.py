@@ -36,12 +36,12 @@ class PublishedTable:
         """Return the current version, or None before the first commit."""
         return open_table(self.bucket, self.key)
 
-    def rows(self, *names: str, **partition: str) -> pa.Table:
-        """Return the columns `names` of the rows in a partition, e.g. `rows("path", drop="first")`."""
+    def rows(self, *names: str, **equal: str) -> pa.Table:
+        """Return the columns `names` of the rows where others have a value, e.g. `rows("path", drop="first")`."""
         table = self.open()
         if table is None:
             return pa.table({name: pa.array([], pa.string()) for name in names})
-        filters = [(name, "=", value) for name, value in partition.items()]
+        filters = [(name, "=", value) for name, value in equal.items()]
         return table.to_pyarrow_table(columns=list(names), filters=filters or None)
 
     def files(self) -> list[str]:

@@ -10,6 +10,15 @@ BATCH = {
     "size_bytes": "bigint",
     "label": "string",
     "contributor": "string",
+    "shard": "string",  # key of the shard that holds the photo; '' for an object of its own
+    "shard_etag": "string",
+    "offset": "bigint",  # of the photo's first byte in the shard; -1: the row is a damaged shard
+}
+SHARD_INDEX = {
+    "member": "string",  # <variety>/<photo>
+    "offset": "bigint",
+    "size_bytes": "bigint",
+    "md5": "string",
 }
 FEATURES = {
     "path": "string",

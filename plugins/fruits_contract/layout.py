@@ -21,6 +21,7 @@ PROJECTED_TABLE = "tables/projected"
 REJECTS_TABLE = "tables/rejects"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+CONTRIBUTED_NAME = r"(?:^|/)contributed-[^/]*$"  # anything that may be a contributed photo
 _CONTRIBUTED = re.compile(r"contributed-(\d{8}-[0-9a-f]{32})\.jpg")
 
 

@@ -9,7 +9,9 @@ class FruitsError(Exception):
 REASONS = {
     "empty": "0 bytes",
     "missing": "deleted after the run was planned",
-    "unreadable_key": "the key has a control character, a backslash, or an empty, `.` or `..` segment",
+    "unreadable_key": "the key, or the name in a shard, has a control character, a backslash, or an empty, `.` or `..` segment",
+    "damaged_shard": "a shard that is cut off or no tar file; its photos before the damage are taken",
+    "wrong_digest": "the bytes in the shard are not those of its index",
     "too_many_bytes": "more bytes than the limit; not read",
     "not_an_image": "no known format",
     "format_not_allowed": "a known format that is not allowed",
@@ -36,6 +38,10 @@ class UnreadableImage(FruitsError):
         assert reason in REASONS, f"{reason} is not in REASONS"
         super().__init__(detail)
         self.reason = reason
+
+
+class ShardReplaced(FruitsError):
+    """A shard that is not the one that was planned."""
 
 
 class TurnUnavailable(FruitsError):

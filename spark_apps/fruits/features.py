@@ -20,7 +20,7 @@ from fruits.engine_trial import Trial
 from fruits.engines import FEATURE_COUNT, Engine, engine_name, open_engine
 from fruits.errors import UnreadableImage
 from fruits.photo_list import Part, Photo, read_photos, sample_photos
-from fruits.photo_reader import read_ahead, read_photo
+from fruits.photo_reader import read_ahead, read_group, read_photo
 from fruits.storage import Storage
 from fruits.task_counts import count_items
 from fruits.vision import SIZE_PX, decode
@@ -115,7 +115,7 @@ def featurize(
         engine = _engine_of_worker(extractor)
         photos = read_photos(storage, batch_key, start=part.start, stop=part.stop)
         with count_items(
-            read_ahead(photos, partial(read_photo, storage.store)), storage=storage, key=f"{counts_folder}{part.number:05d}"
+            read_ahead(photos, partial(read_group, storage.store)), storage=storage, key=f"{counts_folder}{part.number:05d}"
         ) as counted:
             features = features_of(counted, engine=engine, digest=extractor.digest, reject=rejects.append)
             key = f"{folder}part-{part.number:05d}-{task.taskAttemptId()}.parquet"

@@ -11,6 +11,7 @@ from obstore.store import S3Store
 
 from fruits.errors import UnreadableImage
 from fruits.photo_list import Photo
+from fruits.shard_reader import Content, groups_of, members_of, read_span, span_of
 
 READERS = 64  # concurrent GETs of one task: 2,000 photos/s at 30 ms per object, more than any engine needs
 AHEAD_PHOTOS = 512  # fetched and not yet decoded, at most
@@ -23,43 +24,73 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def read_photo(store: S3Store, photo: Photo) -> tuple[bytes, str]:
-    """Return a photo's bytes and ETag.
+def read_photo(store: S3Store, photo: Photo) -> Content:
+    """Return a photo's bytes and ETag; of a member of a shard, its MD5.
 
     Raises
     ------
     UnreadableImage
-        With reason `unreadable_key`, `missing` or `too_many_bytes`; any other error is Spark's to retry.
+        With a reason that is not about what the bytes are, e.g. `missing`; any other error is Spark's to retry.
     """
-    key = photo["path"]
-    if UNREADABLE_KEY.search(key):
-        raise UnreadableImage(
+    (found,) = read_group(store, [photo])
+    if isinstance(found, UnreadableImage):
+        raise found
+    return found
+
+
+def read_group(store: S3Store, group: list[Photo]) -> Iterable[Content | UnreadableImage]:
+    """Read what one GET returns (`groups_of`); return bytes and ETag of each photo, or why it cannot be read."""
+    refusals = [_refusal(photo) for photo in group]
+    if all(refusals):
+        return [refusal for refusal in refusals if refusal]
+    try:
+        if not group[0]["shard"]:
+            return [_read_object(store, group[0]["path"])]
+        span = read_span(store, group)
+    except UnreadableImage as error:
+        return [error for _ in group]
+    return (refusal or found for refusal, found in zip(refusals, members_of(group, span), strict=True))
+
+
+def _refusal(photo: Photo) -> UnreadableImage | None:
+    """Return why a photo is not even fetched."""
+    if UNREADABLE_KEY.search(photo["path"]):
+        return UnreadableImage(
             "unreadable_key",
-            f"{key!r} holds a control character, a backslash, or an empty, '.' or '..' segment; rename the object",
+            f"{photo['path']!r} holds a control character, a backslash, or an empty, '.' or '..' segment; rename it",
         )
+    if photo["shard"] and photo["offset"] < 0:
+        return UnreadableImage(
+            "damaged_shard", "no whole tar file: the photos before the damage are taken; pack and upload it again"
+        )
+    # Of an object not the planned size: it may have been replaced.
+    if photo["shard"] and photo["size_bytes"] > MAX_BYTES:
+        return _too_many_bytes(photo["size_bytes"])
+    return None
+
+
+def _read_object(store: S3Store, key: str) -> Content:
     try:
         response = obstore.get(store, key)
     except FileNotFoundError as error:
         raise UnreadableImage("missing", "the object was deleted after the batch was planned") from error
-    # Not the planned size: the object may have been replaced. Its bytes arrive as they are asked for.
+    # Its bytes arrive as they are asked for.
     if response.meta["size"] > MAX_BYTES:
-        raise UnreadableImage("too_many_bytes", f"{response.meta['size']:,} bytes; at most {MAX_BYTES:,} are read")
+        raise _too_many_bytes(response.meta["size"])
     return response.bytes().to_bytes(), (response.meta["e_tag"] or "").strip('"')
 
 
+def _too_many_bytes(size_bytes: int) -> UnreadableImage:
+    return UnreadableImage("too_many_bytes", f"{size_bytes:,} bytes; at most {MAX_BYTES:,} are read")
+
+
 def read_ahead(
-    photos: Iterable[Photo], read: Callable[[Photo], tuple[bytes, str]]
-) -> Iterator[tuple[Photo, tuple[bytes, str] | UnreadableImage]]:
-    """Yield each photo, in order, with what `read` returns for it, or the `UnreadableImage` that it raises."""
-
-    def read_or_refuse(photo: Photo) -> tuple[bytes, str] | UnreadableImage:
-        try:
-            return read(photo)
-        except UnreadableImage as error:
-            return error
-
+    photos: Iterable[Photo], read: Callable[[list[Photo]], Iterable[Content | UnreadableImage]]
+) -> Iterator[tuple[Photo, Content | UnreadableImage]]:
+    """Yield each photo, in order, with what `read` returns for it as one of a group (`groups_of`)."""
     with ThreadPoolExecutor(READERS) as pool:
-        yield from run_ahead(pool, read_or_refuse, photos, size=lambda photo: photo["size_bytes"] or 0)
+        for group, results in run_ahead(pool, read, groups_of(photos), size=span_of):
+            yield from zip(group, results, strict=True)
 
 
 def run_ahead(

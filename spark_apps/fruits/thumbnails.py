@@ -1,5 +1,6 @@
 """Small pictures of photos for the report: read from the bucket in Spark tasks, and made anew, so that no EXIF is left."""
 
+import contextlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,9 @@ import numpy as np
 from PIL import Image
 from pyspark import SparkContext
 
-from fruits.errors import UnreadableImage
+from fruits.errors import ShardReplaced, UnreadableImage
+from fruits.packed_photos import places_of
+from fruits.photo_list import Photo
 from fruits.photo_reader import read_photo
 from fruits.storage import Storage
 from fruits.vision import decode
@@ -39,15 +42,15 @@ def thumbnails_of(context: SparkContext, paths: Sequence[str], *, bucket: str, m
     A photo that is missing, as raw photos are after some days, or that cannot be read any more, has none.
     """
 
-    def make(part: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    def make(part: Iterable[list[Photo]]) -> Iterator[tuple[str, bytes]]:
         storage = Storage(bucket)
 
-        def make_one(path: str) -> tuple[str, bytes]:
-            try:
-                content, _ = read_photo(storage.store, {"path": path})
-                return path, thumbnail(content)
-            except UnreadableImage:
-                return path, b""
+        def make_one(places: list[Photo]) -> tuple[str, bytes]:
+            for place in places:
+                with contextlib.suppress(UnreadableImage, ShardReplaced):
+                    content, _ = read_photo(storage.store, place)
+                    return place["path"], thumbnail(content)
+            return places[0]["path"], b""
 
         with ThreadPoolExecutor(READERS) as pool:
             yield from pool.map(make_one, part)
@@ -55,7 +58,8 @@ def thumbnails_of(context: SparkContext, paths: Sequence[str], *, bucket: str, m
     tasks = max(1, min(len(paths) // 128, 2 * context.defaultParallelism))
     kept: dict[str, bytes] = {}
     total = 0
-    for path, content in context.parallelize(paths, tasks).mapPartitions(make).collect() if paths else []:
+    places = places_of(Storage(bucket), paths)
+    for path, content in context.parallelize(places, tasks).mapPartitions(make).collect() if paths else []:
         total += len(content)
         if content and total <= max_bytes:
             kept[path] = content

@@ -24,15 +24,19 @@ def test_ratios_of_featurize():
     rounds = Rounds(
         {
             "ours, litert": {"images/s": [160.0]},
+            "ours packed, litert": {"images/s": [180.0]},
             "engine limit, litert": {"images/s": [200.0]},
             "notebook": {"images/s": [20.0]},
             "ours, cold": {featurize.SHORT: [10.0], featurize.LONG: [30.0]},
+            "ours packed, cold": {featurize.SHORT: [10.0], featurize.LONG: [29.0]},
             "ray": {featurize.SHORT: [15.0], featurize.LONG: [45.0]},
         }
     )
-    assert featurize.ratios(rounds, ["litert", "openvino"]) == {
+    assert featurize.ratios(rounds, ["litert", "openvino"], further_photos=3800) == {
         "vs_notebook": {"litert": 8},
         "of_engine_limit": {"litert": 0.8},
+        "packed_of_engine_limit": {"litert": 0.9},
+        "steady_of_engine_limit": {"objects": 0.95, "packed": 1.0},
         "vs_ray": {"steady": 1.5, "cold": 1.5},
     }
 

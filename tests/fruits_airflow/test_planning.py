@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from mypy_boto3_s3 import S3Client
 
-from fruits_airflow import planning
+from fruits_airflow import drops
 from fruits_airflow.bucket import Bucket, ObjectInfo
 from fruits_airflow.planning import plan_run, stage_limit_s
 from fruits_airflow.settings import Settings
@@ -40,7 +40,7 @@ def test_the_first_drop_is_planned_and_fits_a_pca(bucket: Bucket, deployment: Se
         bucket=bucket.name, run="r1", drop="first", release="v1", extractor=EXTRACTOR, pca="r1", mode="fit", variance=0.9
     )
     etag = s3.head_object(Bucket=bucket.name, Key="raw/first/loose.jpg")["ETag"].strip('"')
-    same = {"etag": etag, "size_bytes": len(b"photo"), "contributor": ""}
+    same = {"etag": etag, "size_bytes": len(b"photo"), "contributor": "", "shard": "", "shard_etag": "", "offset": 0}
     assert read_rows(bucket, layout.batch("r1")) == [
         {"path": "raw/first/Apple Red 1/0.jpg", "label": "Apple Red 1", **same},
         {"path": "raw/first/Cherry/0.jpg", "label": "Cherry", **same},
@@ -144,7 +144,7 @@ def test_of_the_keys_that_end_with_a_slash_only_empty_ones_are_folders() -> None
         def objects(self, prefix: str) -> list[ObjectInfo]:
             return [ObjectInfo(f"{prefix}Apple/", "e1", 0), ObjectInfo(f"{prefix}Apple/0.jpg/", "e2", 5)]
 
-    assert [photo["path"] for photo in planning.photos_of(Listing(), "first")] == ["raw/first/Apple/0.jpg/"]  # type: ignore[arg-type]
+    assert drops.photos_of(Listing(), "first")["path"].to_pylist() == ["raw/first/Apple/0.jpg/"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from fruits_airflow.bucket import Bucket
 from fruits_airflow.settings import Settings
 from fruits_contract import layout
 from tests.fixtures import published_run
+from tests.fixtures.packed_drop import put_shard
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +110,17 @@ def test_it_runs_on_very_few_photos_which_are_deleted_already(s3: S3Client, tabl
     notebook = execute()
     assert has_picture(notebook, "neighbours")
     assert "too few photos" in text(notebook, "classifier")
+
+
+def test_photos_of_a_shard_are_shown(s3: S3Client, tables: Bucket) -> None:
+    publish(s3, tables, ["Apple/0_100.jpg", "Apple/1_100.jpg"])
+    contents = {}
+    for name in ("Apple/0_100.jpg", "Apple/1_100.jpg"):
+        contents[name] = tables.read(layout.raw_prefix("first") + name)
+        s3.delete_object(Bucket=tables.name, Key=layout.raw_prefix("first") + name)
+    without = execute()
+    put_shard(tables, "first", "a", contents)
+    assert outputs(execute(), "neighbours") != outputs(without, "neighbours"), "photos instead of 'no photo any more'"
 
 
 def test_without_the_checkout_on_the_path_a_rotation_axis_is_held_out_as_well(

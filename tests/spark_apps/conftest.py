@@ -32,6 +32,7 @@ from tests.spark_apps import spark_under_test
 
 VARIETIES = ("Apple Golden 1", "Cherry 3", "Tomato 1")
 PER_VARIETY = 20
+OWN_OBJECT = {"shard": "", "shard_etag": "", "offset": 0}
 SUBMIT_LIMIT_S = 600
 LEFT_BEHIND = "part-00000-999.parquet"
 PLAN = PlanSummary(
@@ -173,7 +174,14 @@ def run(
     photos = good | {key: content for key, (content, _) in broken.items()}
     etags = {key: put(key, content) for key, content in photos.items()}
     batch = [
-        {"path": key, "etag": etags[key], "size_bytes": len(photos[key]), "label": layout.variety_of(key), "contributor": ""}
+        {
+            "path": key,
+            "etag": etags[key],
+            "size_bytes": len(photos[key]),
+            "label": layout.variety_of(key),
+            "contributor": "",
+            **OWN_OBJECT,
+        }
         for key in photos
     ]
     table = pa.Table.from_pylist(batch, schema=columns.arrow_schema(columns.BATCH))

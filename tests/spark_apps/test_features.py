@@ -1,7 +1,7 @@
 """Photos keep their order, few are in memory at a time, and a photo that cannot be read stops nobody."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from fruits.photo_reader import AHEAD_PHOTOS, read_ahead
 from fruits.storage import Storage
 from fruits_contract import columns
 from release.extractor import Extractor
+from tests.fixtures.packed_drop import single_photo
 
 DIGEST = "e" * 64
 BATCH_IMAGES = 8
@@ -45,13 +46,7 @@ class MeanColour:
 
 
 def photo(number: int) -> dict[str, Any]:
-    return {
-        "path": f"raw/first/Apple/{number}.png",
-        "etag": f"planned-{number}",
-        "size_bytes": 100,
-        "label": "Apple",
-        "contributor": "",
-    }
+    return {**single_photo(f"raw/first/Apple/{number}.png", size_bytes=100), "etag": f"planned-{number}"}
 
 
 def number_of(row: dict[str, Any]) -> int:
@@ -65,10 +60,23 @@ def read(row: dict[str, Any]) -> tuple[bytes, str]:
     return content.getvalue(), f"read-{number_of(row)}"
 
 
+def reading(reader: Any) -> Callable[[list[dict[str, Any]]], list[tuple[bytes, str] | UnreadableImage]]:
+    """Let a reader of one photo read a group."""
+
+    def read_one(row: dict[str, Any]) -> tuple[bytes, str] | UnreadableImage:
+        try:
+            found: tuple[bytes, str] = reader(row)
+        except UnreadableImage as error:
+            return error
+        return found
+
+    return lambda group: [read_one(row) for row in group]
+
+
 def run(photos: list[dict[str, Any]], *, reader: Any = read) -> tuple[list[dict[str, Any]], list[dict[str, Any]], MeanColour]:
     rejects: list[dict[str, Any]] = []
     engine = MeanColour()
-    batches = list(features_of(read_ahead(photos, reader), engine=engine, digest=DIGEST, reject=rejects.append))
+    batches = list(features_of(read_ahead(photos, reading(reader)), engine=engine, digest=DIGEST, reject=rejects.append))
     return [row for batch in batches for row in batch.to_pylist()], rejects, engine
 
 
@@ -86,7 +94,7 @@ def test_every_photo_has_its_own_features_in_the_order_of_the_batch(count: int) 
 
 def test_rows_have_the_columns_of_the_contract() -> None:
     engine = MeanColour()
-    (batch,) = features_of(read_ahead([photo(7)], read), engine=engine, digest=DIGEST, reject=lambda row: None)
+    (batch,) = features_of(read_ahead([photo(7)], reading(read)), engine=engine, digest=DIGEST, reject=lambda row: None)
     assert batch.schema == columns.arrow_schema(columns.FEATURES)
     (row,) = batch.to_pylist()
     assert len(row.pop("features")) == 1280
@@ -111,7 +119,7 @@ def test_many_photos_come_in_several_batches(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(features, "ROWS_OUT", 16)
     engine = MeanColour()
     photos = [photo(number) for number in range(50)]
-    batches = list(features_of(read_ahead(photos, read), engine=engine, digest=DIGEST, reject=lambda row: None))
+    batches = list(features_of(read_ahead(photos, reading(read)), engine=engine, digest=DIGEST, reject=lambda row: None))
     assert [len(batch) for batch in batches] == [16, 16, 16, 2]
 
 
@@ -164,7 +172,7 @@ def test_an_error_of_the_network_is_passed_on() -> None:
             raise RuntimeError("no memory")
 
     with pytest.raises(RuntimeError, match="no memory"):
-        list(features_of(read_ahead([photo(1)], read), engine=Broken(), digest=DIGEST, reject=lambda row: None))
+        list(features_of(read_ahead([photo(1)], reading(read)), engine=Broken(), digest=DIGEST, reject=lambda row: None))
 
 
 def test_a_slow_network_does_not_let_photos_pile_up() -> None:
@@ -183,14 +191,14 @@ def test_a_slow_network_does_not_let_photos_pile_up() -> None:
             return super().features(images)
 
     rejects: list[dict[str, Any]] = []
-    list(features_of(read_ahead(photos(), read), engine=Counting(), digest=DIGEST, reject=rejects.append))
+    list(features_of(read_ahead(photos(), reading(read)), engine=Counting(), digest=DIGEST, reject=rejects.append))
     assert max(seen) <= AHEAD_PHOTOS + BATCH_IMAGES
 
 
 def test_rows_that_were_handed_on_are_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "ROWS_OUT", 16)
     batches = features_of(
-        read_ahead([photo(n) for n in range(40)], read), engine=MeanColour(), digest=DIGEST, reject=lambda row: None
+        read_ahead([photo(n) for n in range(40)], reading(read)), engine=MeanColour(), digest=DIGEST, reject=lambda row: None
     )
     first = next(batches)
     before = first.to_pylist()

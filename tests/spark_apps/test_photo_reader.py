@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import boto3
@@ -13,12 +14,13 @@ from obstore.store import MemoryStore
 
 from fruits import photo_reader
 from fruits.errors import UnreadableImage
-from fruits.photo_reader import read_ahead, read_photo, run_ahead
+from fruits.photo_reader import read_ahead, read_group, read_photo, run_ahead
 from fruits.storage import Storage
+from tests.fixtures.packed_drop import single_photo
 
 
 def photo(key: str) -> dict[str, Any]:
-    return {"path": key, "etag": "planned", "size_bytes": 5, "label": "Apple", "contributor": ""}
+    return single_photo(key)
 
 
 @pytest.mark.slow
@@ -35,7 +37,7 @@ def test_a_key_with_control_characters_is_a_reject_and_the_others_are_read(stora
     etags = {}
     for key in keys:
         etags[key] = s3.put_object(Bucket=storage.bucket, Key=key, Body=key.encode())["ETag"].strip('"')
-    found = [result for _, result in read_ahead(map(photo, keys), lambda row: read_photo(storage.store, row))]
+    found = [result for _, result in read_ahead(map(photo, keys), partial(read_group, storage.store))]
     assert (found[0], found[4]) == ((keys[0].encode(), etags[keys[0]]), (keys[4].encode(), etags[keys[4]]))
     for key, refused in zip(keys[1:4], found[1:4], strict=True):
         assert isinstance(refused, UnreadableImage)

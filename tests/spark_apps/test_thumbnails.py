@@ -11,6 +11,7 @@ from pyspark import SparkContext
 from fruits.errors import UnreadableImage
 from fruits.storage import Storage
 from fruits.thumbnails import SIZE_PX, thumbnail, thumbnails_of
+from tests.fixtures.packed_drop import put_shard
 from tests.spark_apps.report_inputs import photo
 
 
@@ -64,3 +65,20 @@ def test_all_together_are_bounded(context: SparkContext, bucket: Storage) -> Non
         bucket.write(path, photo((0, 200, 0)))
     size = len(thumbnail(photo((0, 200, 0))))
     assert list(thumbnails_of(context, paths, bucket="thumbnails", max_bytes=3 * size)) == paths[:3]
+
+
+@pytest.mark.slow
+@pytest.mark.spark4
+def test_photos_of_shards_have_thumbnails_and_an_object_of_its_own_counts_more(context: SparkContext, bucket: Storage) -> None:
+    red, green, blue = photo((200, 0, 0)), photo((0, 200, 0)), photo((0, 0, 200))
+    put_shard(bucket, "packed", "a", {"Apple/1.jpg": red, "Apple/2.jpg": red, "Cherry/1.jpg": red, "loose.jpg": blue})
+    put_shard(bucket, "packed", "b", {"Apple/2.jpg": green})
+    bucket.write("raw/packed/Cherry/1.jpg", green)
+    names = ["Apple/1.jpg", "Apple/2.jpg", "Cherry/1.jpg", "loose.jpg", "Apple/none.jpg"]
+    found = thumbnails_of(context, [f"raw/packed/{name}" for name in names], bucket="thumbnails", max_bytes=10_000)
+    assert found == {
+        "raw/packed/Apple/1.jpg": thumbnail(red),
+        "raw/packed/Apple/2.jpg": thumbnail(green),
+        "raw/packed/Cherry/1.jpg": thumbnail(green),
+        "raw/packed/loose.jpg": thumbnail(blue),
+    }

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from fruits_airflow.bucket import Bucket
+from fruits_airflow.bucket import Bucket, ObjectInfo
+from fruits_airflow.packed_photos import packed_photos, shards_of
 from fruits_contract import layout
 
 PHOTOS = 3
@@ -27,8 +28,9 @@ def known_photos(bucket: Bucket, varieties: Sequence[str]) -> list[KnownPhotos]:
     """Return up to `PHOTOS` photos of each variety, of the newest drops: daily ones first, then the others by name."""
     names = sorted(bucket.folders(layout.RAW), key=lambda drop: (bool(DAY.fullmatch(drop)), drop), reverse=True)
     found = []
+    packed = {drop: shards_of(bucket, drop) for drop in names[:DROPS]}
     for variety in varieties:
-        keys = itertools.chain.from_iterable(_photos(bucket, drop, variety) for drop in names[:DROPS])
+        keys = itertools.chain.from_iterable(_photos(bucket, drop, variety, among=packed[drop]) for drop in packed)
         addresses = [f"review/known/{quote(key.removeprefix(layout.RAW))}" for key in itertools.islice(keys, PHOTOS)]
         found.append(KnownPhotos(variety, tuple(addresses)))
     return found
@@ -41,7 +43,8 @@ def is_known_photo(key: str) -> bool:
     return is_plain and key.lower().endswith((".jpg", ".jpeg")) and not layout.contribution_of(key)
 
 
-def _photos(bucket: Bucket, drop: str, variety: str) -> Iterator[str]:
-    for item in bucket.objects(layout.raw_image(drop, variety, "")):
+def _photos(bucket: Bucket, drop: str, variety: str, *, among: list[ObjectInfo]) -> Iterator[str]:
+    objects = bucket.objects(layout.raw_image(drop, variety, ""))
+    for item in itertools.chain(objects, packed_photos(bucket, among, drop=drop, variety=variety)):
         if is_known_photo(item.key) and item.size_bytes <= LARGEST_BYTES:
             yield item.key

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from fruits_airflow.claims import ClaimLost
 from fruits_airflow.contributions import queued
+from fruits_airflow.packed_photos import read_photo
 from fruits_airflow.review import AlreadyDecided, Gone, accept, claim_next, photo_for_review, reject, skip
 from fruits_airflow.ui import access
 from fruits_airflow.ui.known_photos import is_known_photo, known_photos
@@ -90,7 +91,7 @@ def known_photo(drop: str, variety: str, image: str, bucket: BucketDep) -> Respo
     key = layout.raw_image(drop, variety, image)
     if not is_known_photo(key):
         raise HTTPException(404)
-    return _jpeg(bucket.read(key))
+    return _jpeg(read_photo(bucket, key))
 
 
 @router.post("/accept", dependencies=access.DECIDES)

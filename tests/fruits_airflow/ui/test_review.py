@@ -12,6 +12,7 @@ from fruits_airflow.ui.app import app
 from fruits_contract import layout
 from fruits_contract.contributions import ACCEPTED, Contribution
 from tests.fixtures.contributed import CONTRIBUTOR, add_accepted, contribute, id_of, jpeg
+from tests.fixtures.packed_drop import put_shard
 from tests.fixtures.published_run import add_photos
 
 pytestmark = pytest.mark.slow
@@ -57,6 +58,15 @@ def test_a_photo_comes_with_its_guess_and_known_photos(reviewer: TestClient, buc
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "private, no-store"
+
+
+def test_known_photos_are_those_of_shards_too(reviewer: TestClient, bucket: Bucket) -> None:
+    contribute(bucket)
+    put_shard(bucket, "2026-11-20", "a", {"Apple 2/0.jpg": jpeg("red"), "Apple 21/0.jpg": jpeg("red"), "Apple 22/0.jpg": b""})
+    put_shard(bucket, "2026-11-20", "b", {"Apple 21/0.jpg": jpeg("green"), f"Apple 21/contributed-{id_of(1)}.jpg": b""})
+    addresses = reviewer.post("/review/next", json={}).json()["known"][0]["photos"]
+    assert addresses == ["review/known/2026-11-20/Apple%2021/0.jpg"]
+    assert reviewer.get(f"/{addresses[0]}").content == jpeg("green")
 
 
 def test_only_the_reviewer_who_has_it_sees_the_photo(reviewer: TestClient, bucket: Bucket) -> None:

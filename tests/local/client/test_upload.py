@@ -7,9 +7,13 @@ import obstore
 import pytest
 from mypy_boto3_s3 import S3Client
 
-from fruits_contract import layout
+from fruits_contract import layout, shards
+from fruits_contract.shard_index import ShardIndex
 from local.client import upload
+from local.client.pack import CannotPack
 from local.client.upload import CannotUpload, upload_drop
+from tests.fixtures import packed_drop
+from tests.fixtures.contributed import id_of
 
 
 @pytest.fixture
@@ -75,6 +79,64 @@ def test_half_a_drop_is_not_announced(folder: Path, s3: S3Client, bucket: str, m
 
     monkeypatch.setattr(obstore, "put", put)
     upload_drop(folder, bucket=bucket, drop="first")
+    assert layout.ready("first") in _keys(s3, bucket)
+
+
+def names_in_shards(s3: S3Client, bucket: str) -> dict[str, list[str]]:
+    """Return the names of the photos of each shard, by the number of the shard."""
+    found = {}
+    for key, content in _keys(s3, bucket).items():
+        if shards.is_shard(key):
+            index = ShardIndex.from_bytes(_keys(s3, bucket)[shards.index_of(key)])
+            assert index.members.equals(packed_drop.index_of(content).members)
+            assert index.etag == s3.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+            found[key[len("raw/first/") :][:12]] = index.members["member"].to_pylist()
+    return found
+
+
+def test_packed_photos_are_sent_once_and_added_ones_in_a_further_shard(folder: Path, s3: S3Client, bucket: str) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def upload_packed() -> upload.UploadSummary:
+        return upload_drop(
+            folder, bucket=bucket, drop="first", is_packed=True, on_progress=lambda done, total: seen.append((done, total))
+        )
+
+    assert upload_packed() == upload.UploadSummary("first", varieties=2, photos=4, uploaded=4, unchanged=0, ignored=3)
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    first = {"photos-00000": [f"{variety}/{frame}_100.JPG" for variety in ("Apple Red 1", "Crème & Co") for frame in range(2)]}
+    assert names_in_shards(s3, bucket) == first
+    assert len(_keys(s3, bucket)) == 3
+
+    before = s3.head_object(Bucket=bucket, Key=layout.ready("first"))["LastModified"]
+    assert upload_packed().unchanged == 4
+    assert upload_drop(folder, bucket=bucket, drop="first").unchanged == 4, "nor are they sent as objects"
+    assert len(_keys(s3, bucket)) == 3
+    assert s3.head_object(Bucket=bucket, Key=layout.ready("first"))["LastModified"] == before
+
+    (folder / "Apple Red 1" / "0_100.JPG").write_bytes(b"another")
+    (folder / "Apple Red 1" / "2_100.JPG").write_bytes(b"added")
+    assert (upload_packed().uploaded, upload_packed().uploaded) == (2, 0)
+    assert names_in_shards(s3, bucket) == {**first, "photos-00001": ["Apple Red 1/0_100.JPG", "Apple Red 1/2_100.JPG"]}
+
+
+def test_what_a_shard_of_ours_could_not_replace_is_sent_as_objects(folder: Path, s3: S3Client, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="raw/first/Apple Red 1/0_100.JPG", Body=b"earlier")
+    store = obstore.store.S3Store(bucket)
+    content = packed_drop.tar_of({"Apple Red 1/1_100.JPG": b"earlier"})
+    etag = str(store.put("raw/first/theirs.tar", content)["e_tag"]).strip('"')
+    store.put("raw/first/theirs.index.parquet", packed_drop.index_of(content, etag=etag).to_bytes())
+    assert upload_drop(folder, bucket=bucket, drop="first", is_packed=True).uploaded == 4
+    assert names_in_shards(s3, bucket)["photos-00000"] == ["Crème & Co/0_100.JPG", "Crème & Co/1_100.JPG"]
+    assert _keys(s3, bucket)["raw/first/Apple Red 1/0_100.JPG"] == b"Apple Red 10"
+    assert _keys(s3, bucket)["raw/first/Apple Red 1/1_100.JPG"] == b"Apple Red 11"
+
+
+def test_a_contributed_photo_is_not_packed_and_the_drop_stays_announced(folder: Path, s3: S3Client, bucket: str) -> None:
+    upload_drop(folder, bucket=bucket, drop="first", is_packed=True)
+    (folder / "Apple Red 1" / f"contributed-{id_of(1)}.jpg").write_bytes(b"x")
+    with pytest.raises(CannotPack, match="contributed photos are never packed"):
+        upload_drop(folder, bucket=bucket, drop="first", is_packed=True)
     assert layout.ready("first") in _keys(s3, bucket)
 
 

@@ -1,0 +1,32 @@
+"""Plans a run of a drop in its own process and prints the seconds and the peak of the process's memory."""
+
+import json
+import logging
+import sys
+import time
+
+import boto3
+from airflow.sdk.exceptions import AirflowSkipException
+
+from benchmarks.contenders.published_run import peak_mb
+from fruits_airflow.bucket import Bucket
+from fruits_airflow.planning import plan_run
+from fruits_airflow.settings import Settings
+
+
+def main(name: str, drop: str, release: str) -> None:
+    """Plan and print."""
+    logging.disable(logging.INFO)
+    bucket = Bucket(name, session=boto3.Session(), client=boto3.client("s3"))
+    settings = Settings(bucket=name, region="eu-north-1", release=release)
+    before_mb, began = peak_mb(), time.monotonic()
+    try:
+        photos = plan_run(bucket, settings, dag_run_id=f"plan-{drop}", drop=drop, requested={}).photos
+    except AirflowSkipException:
+        photos = 0
+    seconds = time.monotonic() - began
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb(), "imports_mb": before_mb, "photos": photos}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
