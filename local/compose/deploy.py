@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from fruits_airflow.settings import EU_REGIONS
+from fruits_contract.regions import EU_REGIONS
 from local import AIRFLOW_USER, REPO
 from local.compose import EMR_STATE
 from release.upload import upload_release
