@@ -36,6 +36,14 @@ class Settings:
         IAM role of EMR itself.
     instance_profile
         IAM instance profile of the cluster's nodes.
+    security_configuration
+        EMR security configuration: encryption, and IMDSv2 only; empty: none.
+    primary_security_group
+        Id of the security group of the primary node; empty: EMR creates all three.
+    node_security_group
+        Id of the security group of core and task nodes.
+    service_access_security_group
+        Id of the security group through which EMR reaches a cluster in a private subnet.
     emr_release
         EMR release label.
     node_python
@@ -67,6 +75,10 @@ class Settings:
     subnets: tuple[str, ...] = ()
     service_role: str = "fruits-emr-service"
     instance_profile: str = "fruits-emr-node"
+    security_configuration: str = ""
+    primary_security_group: str = ""
+    node_security_group: str = ""
+    service_access_security_group: str = ""
     emr_release: str = "emr-7.14.0"
     node_python: str = "/opt/fruits"
     wait_for_drop_s: int = 6 * 3600
