@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from infra.progress import POLL_S, Say, newest_event, wait, way_out
+from infra.progress import IN_PROGRESS, POLL_S, Say, newest_event, wait, way_out
 from infra.stacks import Deployment, DeploymentError, Stack
 
 PREFIX = "make-deploy-"
@@ -55,25 +55,37 @@ class ChangeSet:
             self.stack.cloudformation.delete_change_set(**self.identity)
 
 
+def await_earlier(stack: Stack, *, say: Say, poll_s: float = POLL_S) -> str:
+    """Wait for the end of what an earlier command has started, and return the stack's status; '' if there is no stack."""
+    status = stack.status()
+    if not status.endswith(IN_PROGRESS) or status == EMPTY:
+        return status
+    say(f"{stack.name}: {status}, of an earlier command; waiting for its end")
+    try:
+        wait(stack, say=say, poll_s=poll_s)
+    except DeploymentError as error:
+        say(str(error))
+    return stack.status()
+
+
+def delete(stack: Stack, *, say: Say, poll_s: float = POLL_S) -> None:
+    """Delete a stack and wait for its end; raise `DeploymentError` as `wait` does."""
+    since = newest_event(stack)
+    stack.cloudformation.delete_stack(StackName=stack.name)
+    wait(stack, say=say, since=since, poll_s=poll_s)
+
+
 def settle(stack: Stack, *, say: Say, poll_s: float = POLL_S) -> None:
     """Bring a stack that an earlier command has left behind into a state from which a change set can start."""
-    status = stack.status()
-    if status.endswith("_IN_PROGRESS") and status != EMPTY:
-        say(f"{stack.name}: {status}, of an earlier command; waiting for its end")
-        try:
-            wait(stack, say=say, poll_s=poll_s)
-        except DeploymentError as error:
-            say(str(error))
-        status = stack.status()
+    status = await_earlier(stack, say=say, poll_s=poll_s)
     if status == "UPDATE_ROLLBACK_FAILED":
         raise DeploymentError(f"the stack {stack.name} is {status}. {way_out(stack, status)}")
     if status in DEAD:
         reason = "an earlier change set was not executed" if status == EMPTY else f"it is {status} and cannot be updated"
         say(f"{stack.name}: deleting it first, because {reason}")
-        since = newest_event(stack)
-        stack.cloudformation.delete_stack(StackName=stack.name)
-        wait(stack, say=say, since=since, poll_s=poll_s)
-    elif status:
+        delete(stack, say=say, poll_s=poll_s)
+        return
+    if status:
         for summary in stack.cloudformation.list_change_sets(StackName=stack.name)["Summaries"]:
             if summary["ChangeSetName"].startswith(PREFIX) and summary["ExecutionStatus"] == "AVAILABLE":
                 say(f"{stack.name}: deleting a change set that an earlier command has left")

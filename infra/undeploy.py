@@ -7,7 +7,6 @@ import boto3
 
 from infra import bucket, change_sets
 from infra.deploy import Declined, Steps, check, default_bucket
-from infra.progress import newest_event, wait
 from infra.stacks import FOLDER, Deployment, DeploymentError, stacks
 
 LIVE = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
@@ -44,13 +43,9 @@ def undeploy(deployment: Deployment, steps: Steps, *, with_data: bool = False, f
     if not steps.confirm(f"Delete these of {deployment.stack} in {deployment.region}?"):
         raise Declined("nothing was deleted")
     for stack in reversed(own):
-        change_sets.settle(stack, say=steps.say, poll_s=steps.poll_s)
-        if not stack.status():
-            continue
-        steps.say(f"{stack.name}: deleting")
-        since = newest_event(stack)
-        stack.cloudformation.delete_stack(StackName=stack.name)
-        wait(stack, say=steps.say, since=since, poll_s=steps.poll_s)
+        if change_sets.await_earlier(stack, say=steps.say, poll_s=steps.poll_s):
+            steps.say(f"{stack.name}: deleting")
+            change_sets.delete(stack, say=steps.say, poll_s=steps.poll_s)
     if not with_data:
         _say_kept(steps, name if bucket.exists(s3, name) else "", key)
         return
