@@ -35,7 +35,7 @@ def undeploy(deployment: Deployment, steps: Steps, *, with_data: bool = False, f
         steps.say(f"there are no stacks of {deployment.stack} in {deployment.region}: nothing to do")
         _say_kept(steps, name if has_bucket else "", key)
         return
-    _refuse_with_live_clusters(deployment, name)
+    refuse_with_live_clusters(deployment, name)
     if with_data and has_bucket and not storage:
         bucket.check_owner(s3, name, deployment)
     fate = f"the bucket {name} with ALL photos, tables, models and logs, and its key" if with_data and has_bucket else ""
@@ -61,7 +61,8 @@ def _say_kept(steps: Steps, name: str, key: str) -> None:
         steps.say(f"kept: the bucket {name}{f' and its key {key}' if key else ''}; DATA=delete deletes both")
 
 
-def _refuse_with_live_clusters(deployment: Deployment, name: str) -> None:
+def refuse_with_live_clusters(deployment: Deployment, name: str) -> None:
+    """Raise `DeploymentError` if a cluster of the deployment, or of its bucket `name`, has not ended."""
     emr: Any = boto3.client("emr", region_name=deployment.region)
     live = [
         cluster["Id"]

@@ -52,7 +52,7 @@ class Session:
 
 @pytest.fixture
 def deployment(localstack: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    monkeypatch.setattr("infra.undeploy._refuse_with_live_clusters", lambda deployment, name: None)  # LocalStack has no EMR
+    monkeypatch.setattr("infra.undeploy.refuse_with_live_clusters", lambda deployment, name: None)  # LocalStack has no EMR
     found = Deployment(stack=f"t{time.time_ns() % 10**9}", region=REGION, values={"Email": "me@example.org"})
     yield found
     undeploy(found, Session().steps, with_data=True)
