@@ -22,6 +22,7 @@ from local.client.pack import check_packable, next_number, pack
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 AT_ONCE = 16
 PARTS_AT_ONCE = 4  # of one shard, 32 MB each
+MD5 = "md5"  # of a photo's bytes, in the metadata of its object
 LISTED_NAMES = 20
 
 
@@ -69,12 +70,22 @@ def upload_drop(
     layout.check_name(drop, what="the drop's name")
     photos, ignored = find_photos(folder, drop=drop)
     store = S3Store(bucket)
+    client = boto3.Session().client("s3")
     existing = list_drop(bucket, drop)
     held = held_photos(existing, ((key, obstore.get(store, key).bytes().to_bytes()) for key in existing if shards.is_index(key)))
 
     def is_new(key: str) -> bool:
-        # The ETag of an object put in one part is its MD5, except with KMS keys: then everything is sent again.
-        return key not in held or held[key].md5 != shards.md5_of(photos[key].read_bytes())
+        # The ETag of an object put in one part is its MD5, except with KMS keys: then its metadata, a HEAD, have it.
+        if key not in held:
+            return True
+        digest = shards.md5_of(photos[key].read_bytes())
+        if held[key].md5 == digest:
+            return False
+        return bool(held[key].shard) or client.head_object(Bucket=bucket, Key=key)["Metadata"].get(MD5) != digest
+
+    def send(key: str) -> None:
+        content = photos[key].read_bytes()
+        obstore.put(store, key, content, attributes={MD5: shards.md5_of(content)}, use_multipart=False)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         new = [key for key, needed in zip(photos, pool.map(is_new, photos), strict=True) if needed]
@@ -90,7 +101,7 @@ def upload_drop(
         with _announced(store, drop, is_changed=bool(new), is_announced=layout.ready(drop) in existing):
             _upload_shards({key: photos[key] for key in packed}, store=store, drop=drop, existing=existing, on_photo=report_sent)
             single = sorted(set(new) - set(packed))
-            for _ in pool.map(lambda key: obstore.put(store, key, photos[key].read_bytes()), single):
+            for _ in pool.map(send, single):
                 report_sent()
     varieties = {layout.variety_of(key) for key in photos}
     return UploadSummary(drop, len(varieties), len(photos), len(new), len(photos) - len(new), ignored)

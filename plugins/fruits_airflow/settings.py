@@ -8,11 +8,10 @@ from airflow.sdk import Variable
 
 from fruits_contract import layout
 from fruits_contract.pipelines import PIPELINES
+from fruits_contract.regions import EU_REGIONS
 
 VARIABLE = "fruits"
-# eu-west-2 is in London and eu-central-2 in Zurich: Europe, but not the EU.
 TASKS_LIMIT_S = 60 * 3600  # below the DAG's dagrun_timeout of three days
-EU_REGIONS = ("eu-north-1", "eu-central-1", "eu-west-1", "eu-west-3", "eu-south-1", "eu-south-2")
 
 
 class InvalidSettings(ValueError):
