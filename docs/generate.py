@@ -1,4 +1,4 @@
-"""Generates the docs that follow from the code: parameters, stages, the bucket, the DAGs, bad input.
+"""Generates the docs that follow from the code: parameters, stages, the bucket, the DAGs, bad input, access.
 
 Run as `make docs`, or `python docs/generate.py --out DIR` to compare. The facts are in the contract, the settings and the DAG
 files; only headings and connecting text are here.
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / folder) for folder in ("plugins", "dags", "spark_apps", ".")]
 
 import bad_input  # noqa: E402
+import role_page  # noqa: E402
 
 from fruits_contract import columns, layout, pipelines, shards  # noqa: E402
 from fruits_contract.pipeline import ParamSpec, Pipeline, RunParams  # noqa: E402
@@ -201,6 +202,11 @@ def dags() -> str:
     )
 
 
+def access_page() -> str:
+    """Return docs/access.md."""
+    return _page("Access", *role_page.parts(_table))
+
+
 def bad_input_page() -> str:
     """Return docs/bad-input.md."""
     return _page("Bad input", *bad_input.parts(_table))
@@ -213,6 +219,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "stages.md": stages_page,
     "bucket.md": bucket,
     "bad-input.md": bad_input_page,
+    "access.md": access_page,
 }
 
 

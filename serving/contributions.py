@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, PermissionDeniedError
 from obstore.store import S3Store
 from pydantic import BaseModel, Field
 
@@ -132,7 +132,8 @@ class Contributions:
             The token is none.
         """
         contribution = self.contribution_of(token)
-        with contextlib.suppress(FileNotFoundError):
+        # S3 answers 403 for an object that is not there to whom may not list the bucket.
+        with contextlib.suppress(FileNotFoundError, PermissionDeniedError):
             found = await obstore.get_async(self._store, layout.erasure_certificate(contribution))
             return ErasureState(state="erased", certificate=json.loads(bytes(await found.bytes_async())))
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("parameters.md", "stages.md", "bucket.md", "dags.md", "bad-input.md")
+PAGES = ("parameters.md", "stages.md", "bucket.md", "dags.md", "bad-input.md", "access.md")
 
 
 @pytest.fixture(scope="module")

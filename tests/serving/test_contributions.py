@@ -1,5 +1,6 @@
 """Contributed photos: what is stored, of whom, and what is not; and the token that erases."""
 
+import asyncio
 import hashlib
 import io
 import json
@@ -14,13 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiohttp import web
 from mypy_boto3_s3 import S3Client
 from PIL import Image
+from yarl import URL
 
 from fruits_contract import layout
 from fruits_contract.contributions import Contribution, ErasureRequest, new_id, received_on
 from local import REPO
-from serving.contributions import CONSENT_VERSION
+from serving.contributions import CONSENT_VERSION, Contributions
+from tests.faults.fault_proxy import FaultProxy
 from tests.fixtures.photo_metadata import DRAWING, SECRETS, photos_with_metadata, segments_of
 from tests.serving.conftest import CONSENT, CONTRIBUTOR_KEY, Service, Start
 
@@ -195,6 +199,25 @@ def test_the_certificate_is_shown_once_there_is_one(
     s3.put_object(Bucket=doubting_models, Key=key, Body=json.dumps(certificate).encode())
     assert doubting_service.erase(receipt["token"]).json() == {"state": "erased", "certificate": certificate}
     assert layout.erasure_request(receipt["contribution"]) not in stored()
+
+
+def test_s3s_403_for_a_certificate_that_is_not_there_stops_no_erasure(
+    s3: S3Client, bucket: str, s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service may not list the bucket, so S3 does not tell it what is not there."""
+
+    async def refuse_reading(request: web.Request) -> web.Response | None:
+        return web.Response(status=403, text="<Error><Code>AccessDenied</Code></Error>") if request.method == "GET" else None
+
+    proxy = FaultProxy(lambda: URL(s3_environment["AWS_ENDPOINT_URL_S3"]).port or 0)
+    proxy.fault = refuse_reading
+    with proxy.running():
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{proxy.port}")
+        contributions = Contributions(bucket, key=CONTRIBUTOR_KEY)
+        contribution = new_id(datetime.now(UTC))
+        assert asyncio.run(contributions.erase(contributions.token_of(contribution))).state == "requested"
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [layout.erasure_request(contribution)]
+    s3.delete_object(Bucket=bucket, Key=layout.erasure_request(contribution))
 
 
 def test_without_a_key_nothing_is_kept(service: Service, cherry: bytes) -> None:
