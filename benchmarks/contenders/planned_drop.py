@@ -6,7 +6,7 @@ import sys
 import time
 
 import boto3
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from benchmarks.contenders.published_run import peak_mb
 from fruits_airflow.bucket import Bucket

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from mypy_boto3_s3 import S3Client
 
 from fruits_airflow.bucket import Bucket

@@ -3,7 +3,7 @@
 import logging
 import math
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from fruits_airflow.emr.cost import ClusterSize, Work, cheapest
 from fruits_airflow.settings import Settings

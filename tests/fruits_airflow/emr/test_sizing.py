@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from fruits_airflow.emr.cost import Featurizing
 from fruits_airflow.emr.sizing import choose_cluster, summary_of
