@@ -52,4 +52,5 @@ def test_certificates_are_made_where_there_are_none(s3: S3Client, bucket: str) -
 
 
 def test_the_template_names_the_same_object() -> None:
-    assert f"/{certificates.KEY}" in (Path(certificates.__file__).parent / "emr.yaml").read_text()
+    template = (Path(certificates.__file__).parent / "emr.yaml").read_text()
+    assert f'S3Object: !Sub "s3://${{BucketName}}/{certificates.KEY}"' in template
