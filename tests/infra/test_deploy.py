@@ -129,6 +129,10 @@ def test_the_network_has_three_private_subnets_and_two_endpoints(deployment: Dep
         (f"com.amazonaws.{REGION}.s3", "Gateway"),
         (f"com.amazonaws.{REGION}.kms", "Interface"),
     }
+    with_subnets = [{"Name": "association.subnet-id", "Values": outputs["SubnetIds"].split(",")}]
+    (table,) = ec2.describe_route_tables(Filters=with_subnets)["RouteTables"]
+    assert {item.get("SubnetId") for item in table["Associations"]} == set(outputs["SubnetIds"].split(","))
+    assert all(route.get("GatewayId", "").startswith(("local", "vpce-")) for route in table["Routes"])
     attached = [{"Name": "attachment.vpc-id", "Values": [outputs["VpcId"]]}]
     assert ec2.describe_internet_gateways(Filters=attached)["InternetGateways"] == []
     assert ec2.describe_nat_gateways(Filters=in_vpc)["NatGateways"] == []
