@@ -223,7 +223,7 @@ def ratios(rounds: Rounds, engines: Iterable[str], *, further_photos: int) -> di
             }
     limit = f"engine limit, {STEADY_ENGINE}"
     for name, contender in (("objects", "ours, cold"), ("packed", "ours packed, cold")):
-        if {contender, limit} <= rounds.samples.keys():
+        if {contender, limit} <= rounds.samples.keys() and further_photos >= MIN_STEADY_PHOTOS:
             rate = further_photos / steady_s(rounds, contender)
             found.setdefault("steady_of_engine_limit", {})[name] = rate / rounds.median(limit, RATE)
     return dict(found)
