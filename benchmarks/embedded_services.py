@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from local.client.airflow_api import AirflowApi, AirflowRefused
+from local.client.pack import CannotPack
 from local.client.upload import CannotUpload
 from local.deploy import deploy
 from local.stack import StackError, ports, programs, readiness, services, spark
@@ -21,7 +22,7 @@ from release.wheelhouse import WheelsMissing
 BUCKET = Stack.bucket
 SPARK_HOME = spark.spark_home()
 # what can go wrong at the start of the services and while the code is uploaded; their messages say what to do
-ERRORS = (StackError, AirflowRefused, BadExport, CannotUpload, MissingSource, WheelsMissing, WrongWeights)
+ERRORS = (StackError, AirflowRefused, BadExport, CannotPack, CannotUpload, MissingSource, WheelsMissing, WrongWeights)
 
 
 @contextmanager

@@ -169,7 +169,11 @@ def measure(arguments: argparse.Namespace) -> Results:
         raise CannotMeasure(f"engine {', '.join(sorted(unknown))} is not known; expected some of {', '.join(ENGINES)}")
     with s3_only() as scratch:
         contest = Contest(arguments.images, count=arguments.photos, scratch=scratch)
-        contenders = {name: run for name, run in contest.contenders(engines).items() if arguments.only in name}
+        contenders = {
+            name: run
+            for name, run in contest.contenders(engines).items()
+            if any(word in name for word in arguments.only.split(","))
+        }
         rounds = alternate(contenders, repetitions=arguments.repetitions, skip_failed=True)
     further_photos = contest.long_count - contest.short_count
     return Results(
@@ -219,7 +223,7 @@ def ratios(rounds: Rounds, engines: Iterable[str], *, further_photos: int) -> di
             }
     limit = f"engine limit, {STEADY_ENGINE}"
     for name, contender in (("objects", "ours, cold"), ("packed", "ours packed, cold")):
-        if {contender, limit} <= rounds.samples.keys():
+        if {contender, limit} <= rounds.samples.keys() and further_photos >= MIN_STEADY_PHOTOS:
             rate = further_photos / steady_s(rounds, contender)
             found.setdefault("steady_of_engine_limit", {})[name] = rate / rounds.median(limit, RATE)
     return dict(found)
@@ -233,5 +237,7 @@ def steady_s(rounds: Rounds, contender: str) -> float:
 if __name__ == "__main__":
     parser = command_line.parser("featurize", __doc__, images=True, photos=10_000)
     parser.add_argument("--engines", default="litert,openvino", metavar="A,B", help="default: %(default)s")
-    parser.add_argument("--only", default="", metavar="WORD", help="only contenders with this in their names, e.g. ours")
+    parser.add_argument(
+        "--only", default="", metavar="A,B", help="only contenders with one of these in their names, e.g. ours,limit"
+    )
     sys.exit(command_line.main("featurize", parser.parse_args(), measure))

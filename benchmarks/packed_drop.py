@@ -100,5 +100,5 @@ def _plan(drop: str, expected: int) -> Samples:
 
 
 if __name__ == "__main__":
-    parser = command_line.parser("packed_drop", __doc__, photos=PHOTOS, repetitions=3)
-    sys.exit(command_line.main("packed_drop", parser.parse_args(), measure))
+    parser = command_line.parser("packed", __doc__, photos=PHOTOS, repetitions=3)
+    sys.exit(command_line.main("packed", parser.parse_args(), measure))

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -120,17 +121,9 @@ def _objects(photos: Sequence[ObjectInfo]) -> pa.Table:
     )
 
 
-def _rows(**values: object) -> pa.Table:
-    values["contributor"] = _repeated("", len(values["path"]))  # type: ignore[arg-type]
-    return pa.table(
-        [
-            pa.chunked_array(values[name], BATCH.field(name).type)
-            if isinstance(values[name], pa.ChunkedArray)
-            else pa.array(values[name], BATCH.field(name).type)
-            for name in BATCH.names
-        ],
-        schema=BATCH,
-    )
+def _rows(**values: Any) -> pa.Table:
+    values["contributor"] = _repeated("", len(values["path"]))
+    return pa.table({name: values[name] for name in BATCH.names}, schema=BATCH)
 
 
 def _repeated(value: str, count: int) -> pa.Array:
