@@ -2,7 +2,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins:$(CURDIR)/spark_apps
 # read by recipes from the environment, so that blanks and quotes in them survive
-export RUNS IMAGES DROP PARAMS TRAIN VOLUMES BUCKET RUN MODEL CONTRIBUTION CONTRIBUTOR PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
+export RUNS IMAGES DROP PARAMS TRAIN VOLUMES STACK REGION EMAIL OVERRIDES DATA YES BUCKET RUN MODEL CONTRIBUTION CONTRIBUTOR PHOTOS ENGINES REPETITIONS KEEP KILLS TENSORFLOW
 # what Spark runs on in services that are started: local or yarn
 export FRUITS_SPARK := $(or $(SPARK),$(FRUITS_SPARK))
 
@@ -76,6 +76,16 @@ COMPOSE_READY = docker compose version >/dev/null 2>&1 || { echo "there is no 'd
   its Compose plugin (https://docs.docker.com/engine/install/), or use 'make run', which needs neither" >&2; exit 1; }; \
   docker info >/dev/null 2>&1 || { echo "the Docker engine does not answer (docker info): start it, or become a member of the \
   group docker" >&2; exit 1; }; python3 local/compose/env.py
+
+##@ Deploy it on AWS (docs/aws.md; with your AWS credentials in the environment)
+.PHONY: deploy undeploy
+deploy: .venv-run ## Create or update a deployment, after showing what changes: STACK=fruits REGION=eu-north-1 EMAIL=you@example.org; BUCKET=name OVERRIDES='MonthlyUsd=50' YES=1
+	@$(PYTHON) -m infra deploy --stack "$$STACK" --region "$$REGION" $${EMAIL:+--email "$$EMAIL"} $${BUCKET:+--bucket "$$BUCKET"} \
+	  $${OVERRIDES:+--overrides $$OVERRIDES} $${YES:+--yes}
+
+undeploy: .venv-run ## Delete a deployment, but not its bucket and key: STACK=fruits REGION=eu-north-1; DATA=delete deletes those too; YES=1
+	@$(PYTHON) -m infra undeploy --stack "$$STACK" --region "$$REGION" $${BUCKET:+--bucket "$$BUCKET"} $${DATA:+--data "$$DATA"} \
+	  $${YES:+--yes}
 
 ##@ Develop
 .PHONY: test test-fast test-compose test-commands test-contributions test-yarn test-faults test-spark4 fuzz check check-infra record-calls docs pictures release rollback erase plugins-zip lock clean

@@ -11,7 +11,7 @@ import pytest
 from release import contents
 from release import extractor as export
 
-pytest_plugins = ["tests.fixtures.s3_server", "tests.fixtures.browser"]
+pytest_plugins = ["tests.fixtures.s3_server", "tests.fixtures.browser", "tests.fixtures.localstack"]
 
 hypothesis.settings.register_profile("fruits", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("fruits")

@@ -15,7 +15,7 @@ import pytest
 from fruits_contract.pipelines import STAGES
 
 ROOT = Path(__file__).resolve().parents[1]
-PRODUCT = ("dags", "plugins", "spark_apps", "bootstrap", "release", "serving")
+PRODUCT = ("dags", "plugins", "spark_apps", "bootstrap", "release", "infra", "serving")
 OWN_ADDRESS = 'host: str = Field("127.0.0.1"'  # where the prediction service listens by default, not a service that it calls
 FORBIDDEN_WORDS = re.compile(r"localhost|localstack|127\.0\.0\.1|endpoint_url\s*=|\bmoto", re.IGNORECASE)
 # The lock files name hundreds of packages with hashes, of which any may hold such a word.
@@ -45,6 +45,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "fruits": {"fruits_contract"},
     **{stage.name: {"fruits", "fruits_contract"} for stage in STAGES},
     "release": {"fruits_contract"},
+    "infra": {"fruits_contract", "release"},
     "serving": {"fruits", "fruits_contract"},
     "local.console": {"local"},
     "local.interrupts": {"local"},
@@ -61,7 +62,16 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
         *("local.serve", "local.notebook"),
     },
     "local.__main__": {"local.cli"},
-    "local.compose": {"local", "local.console", "local.interrupts", "local.client", "local.stack", "fruits_airflow", "release"},
+    "local.compose": {
+        "local",
+        "local.console",
+        "local.interrupts",
+        "local.client",
+        "local.stack",
+        "fruits_airflow",
+        "release",
+        "infra",
+    },
 }
 # Run by itself before there is an environment, or by somebody else's Python.
 STANDALONE = {"local.get_uv", "local.compose.keep_s3"}
@@ -160,12 +170,13 @@ def project_modules() -> dict[str, Path]:
         "plugins": "**/*.py",
         "spark_apps": "**/*.py",
         "release": "**/*.py",
+        "infra": "**/*.py",
         "serving": "**/*.py",
         "local": "**/*.py",
     }
     found = {}
     for folder, pattern in roots.items():
-        base = ROOT if folder in ("release", "serving", "local") else ROOT / folder
+        base = ROOT if folder in ("release", "infra", "serving", "local") else ROOT / folder
         for file in (ROOT / folder).glob(pattern):
             found[".".join(file.relative_to(base).with_suffix("").parts).removesuffix(".__init__")] = file
     return {name: file for name, file in found.items() if name not in STANDALONE}

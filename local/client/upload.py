@@ -17,6 +17,7 @@ from fruits_contract import layout
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 AT_ONCE = 16
+MD5 = "md5"  # of a photo's bytes, in the metadata of its object
 LISTED_NAMES = 20
 
 
@@ -57,20 +58,28 @@ def upload_drop(folder: Path, *, bucket: str, drop: str, on_progress: Callable[[
     layout.check_name(drop, what="the drop's name")
     photos, ignored = find_photos(folder, drop=drop)
     store = S3Store(bucket)
+    client = boto3.Session().client("s3")
     existing = list_drop(bucket, drop)
 
     def is_new(key: str) -> bool:
-        # The ETag of an object put in one part is its MD5, except with KMS keys: then everything is sent again.
+        # The ETag of an object put in one part is its MD5, except with KMS keys: then its metadata, a HEAD, have it.
         if key not in existing:
             return True
-        return existing[key] != f'"{hashlib.md5(photos[key].read_bytes(), usedforsecurity=False).hexdigest()}"'
+        digest = _md5(photos[key].read_bytes())
+        if existing[key] == f'"{digest}"':
+            return False
+        return client.head_object(Bucket=bucket, Key=key)["Metadata"].get(MD5) != digest
+
+    def send(key: str) -> None:
+        content = photos[key].read_bytes()
+        obstore.put(store, key, content, attributes={MD5: _md5(content)}, use_multipart=False)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         new = [key for key, needed in zip(photos, pool.map(is_new, photos), strict=True) if needed]
         unchanged = len(photos) - len(new)
         if new and layout.ready(drop) in existing:
             obstore.delete(store, layout.ready(drop))
-        sent = pool.map(lambda key: obstore.put(store, key, photos[key].read_bytes()), new)
+        sent = pool.map(send, new)
         for count, _ in enumerate(sent, unchanged + 1):
             if on_progress:
                 on_progress(count, len(photos))
@@ -78,6 +87,10 @@ def upload_drop(folder: Path, *, bucket: str, drop: str, on_progress: Callable[[
         obstore.put(store, layout.ready(drop), b"")
     varieties = {layout.variety_of(key) for key in photos}
     return UploadSummary(drop, len(varieties), len(photos), len(new), unchanged, ignored)
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def list_drop(bucket: str, drop: str) -> dict[str, str]:

@@ -8,11 +8,10 @@ from airflow.sdk import Variable
 
 from fruits_contract import layout
 from fruits_contract.pipelines import PIPELINES
+from fruits_contract.regions import EU_REGIONS
 
 VARIABLE = "fruits"
-# eu-west-2 is in London and eu-central-2 in Zurich: Europe, but not the EU.
 TASKS_LIMIT_S = 60 * 3600  # below the DAG's dagrun_timeout of three days
-EU_REGIONS = ("eu-north-1", "eu-central-1", "eu-west-1", "eu-west-3", "eu-south-1", "eu-south-2")
 
 
 class InvalidSettings(ValueError):
@@ -37,6 +36,14 @@ class Settings:
         IAM role of EMR itself.
     instance_profile
         IAM instance profile of the cluster's nodes.
+    security_configuration
+        EMR security configuration: encryption, and IMDSv2 only; empty: none.
+    primary_security_group
+        Id of the security group of the primary node; empty: EMR creates all three.
+    node_security_group
+        Id of the security group of core and task nodes.
+    service_access_security_group
+        Id of the security group through which EMR reaches a cluster in a private subnet.
     emr_release
         EMR release label.
     node_python
@@ -68,6 +75,10 @@ class Settings:
     subnets: tuple[str, ...] = ()
     service_role: str = "fruits-emr-service"
     instance_profile: str = "fruits-emr-node"
+    security_configuration: str = ""
+    primary_security_group: str = ""
+    node_security_group: str = ""
+    service_access_security_group: str = ""
     emr_release: str = "emr-7.14.0"
     node_python: str = "/opt/fruits"
     wait_for_drop_s: int = 6 * 3600

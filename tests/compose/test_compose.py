@@ -13,6 +13,7 @@ from boto3.s3.transfer import TransferConfig
 from fruits.engines import open_engine
 from fruits.vision import decode
 from fruits_contract import layout
+from infra.stacks import Deployment, stacks
 from local import REPO
 from local.waiting import wait_until
 from release.extractor import Extractor
@@ -194,3 +195,20 @@ def test_the_daily_run_is_on_the_schedule(composed: Composed, first) -> None:
     assert known["timetable_summary"] == "0 3 * * *"
     assert known["is_paused"] is False
     assert known["next_dagrun_run_after"]
+
+
+def test_the_variable_is_of_the_stacks_and_undeploy_leaves_nothing(composed: Composed, first) -> None:
+    """The last test of this module: the services have no bucket afterwards."""
+    to = {"STACK": "fruits", "REGION": "eu-north-1", "YES": "1", "BUCKET": composed.bucket, "EMAIL": "nobody@example.org"}
+    printed = composed.make("deploy", **to, AWS_ENDPOINT_URL=composed.s3_url)
+    assert printed.count(": no changes") == len(list(stacks(Deployment(stack="fruits", region="eu-north-1"))))
+    assert "in the bucket already, nothing uploaded" in printed
+    variable = json.loads(composed.api.request("GET", "/variables/fruits")["value"])
+    deployed = json.loads(printed[printed.index("{") : printed.rindex("}") + 1])
+    assert deployed.items() <= variable.items()
+
+    undeploy = ("python", "-m", "infra", "undeploy", "--stack", "fruits", "--region", "eu-north-1", "--data", "delete", "--yes")
+    composed.compose("run", "--rm", "run", *undeploy, "--bucket", composed.bucket)
+    assert boto3.client("s3").list_buckets()["Buckets"] == []
+    cloudformation = boto3.client("cloudformation", endpoint_url=composed.s3_url)
+    assert cloudformation.describe_stacks()["Stacks"] == []

@@ -57,16 +57,31 @@ def test_second_upload_sends_only_what_changed(folder: Path, s3: S3Client, bucke
     assert _keys(s3, bucket)["raw/first/Apple Red 1/0_100.JPG"] == b"another"
 
 
+def test_a_photo_is_known_by_its_digest_where_its_etag_is_none(
+    folder: Path, s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with SSE-KMS on AWS, whose ETags neither of the S3 servers here has."""
+    upload_drop(folder, bucket=bucket, drop="first")
+    list_drop = upload.list_drop
+    monkeypatch.setattr(upload, "list_drop", lambda bucket, drop: dict.fromkeys(list_drop(bucket, drop), '"of KMS"'))
+    assert upload_drop(folder, bucket=bucket, drop="first").unchanged == 4
+
+    (folder / "Apple Red 1" / "0_100.JPG").write_bytes(b"another")
+    s3.put_object(Bucket=bucket, Key="raw/first/Apple Red 1/1_100.JPG", Body=b"Apple Red 11")  # by another tool, without a digest
+    summary = upload_drop(folder, bucket=bucket, drop="first")
+    assert (summary.uploaded, summary.unchanged) == (2, 2)
+
+
 def test_half_a_drop_is_not_announced(folder: Path, s3: S3Client, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     upload_drop(folder, bucket=bucket, drop="first")
     for path in folder.glob("*/*.JPG"):
         path.write_bytes(b"changed" + path.name.encode())
     put = obstore.put
 
-    def failing(store: obstore.store.S3Store, key: str, content: bytes) -> object:
+    def failing(store: obstore.store.S3Store, key: str, content: bytes, **options: object) -> object:
         if key.endswith("Co/1_100.JPG"):
             raise OSError("injected")
-        return put(store, key, content)
+        return put(store, key, content, **options)
 
     monkeypatch.setattr(obstore, "put", failing)
     with pytest.raises(OSError, match="injected"):
