@@ -148,6 +148,10 @@ def bucket() -> str:
         rows = [(f"`{_key(functions[name])}`", _of_key(functions[name])) for name in names]
         if heading == "Models":
             rows.append((f"`{layout.CURRENT_MODELS}`", "which models are current; rewritten under If-Match"))
+        if heading == "Code":
+            rows.append(
+                (f"`{layout.EMR_CERTIFICATES}`", "with which the nodes of clusters encrypt their traffic; by `make deploy`")
+            )
         if heading == "Contributions":
             rows.append((f"`{layout.RETENTION}`", "the oldest object of each prefix with photos, when it was last looked at"))
         parts += [f"## {heading}", _table(("key", "what it is"), rows)]

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-KEY = "security/emr-certificates.zip"  # as in emr.yaml
+from fruits_contract import layout
+
 VALID_DAYS = 90
 RENEWED_DAYS_BEFORE = 60
 # The names that EMR expects (EMR Management Guide, "Providing certificates for encrypting data in transit").
@@ -30,7 +31,7 @@ def ensure(s3: Any, bucket: str, region: str) -> tuple[datetime, bool]:
     expires = _expiry(s3, bucket)
     if expires and expires - datetime.now(UTC) > timedelta(days=RENEWED_DAYS_BEFORE):
         return expires, False
-    s3.put_object(Bucket=bucket, Key=KEY, Body=make(region))
+    s3.put_object(Bucket=bucket, Key=layout.EMR_CERTIFICATES, Body=make(region))
     return _expiry(s3, bucket) or datetime.now(UTC), True
 
 
@@ -70,6 +71,6 @@ def expiry(archive: bytes) -> datetime:
 
 def _expiry(s3: Any, bucket: str) -> datetime | None:
     try:
-        return expiry(s3.get_object(Bucket=bucket, Key=KEY)["Body"].read())
+        return expiry(s3.get_object(Bucket=bucket, Key=layout.EMR_CERTIFICATES)["Body"].read())
     except s3.exceptions.NoSuchKey:
         return None

@@ -8,6 +8,7 @@ RUNS = "runs/"
 CODE = "code/"
 READY = "_READY"
 CURRENT_MODELS = "models/current.json"
+EMR_CERTIFICATES = "security/emr-certificates.zip"  # as infra/emr.yaml names them
 CONTRIBUTIONS = "contributions/"
 CONTRIBUTED_PHOTOS = f"{CONTRIBUTIONS}photos/"
 CONTRIBUTION_RECORDS = f"{CONTRIBUTIONS}records/"

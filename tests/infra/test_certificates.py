@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from mypy_boto3_s3 import S3Client
 
+from fruits_contract import layout
 from infra import certificates
 
 
@@ -39,10 +40,10 @@ def test_certificates_are_renewed_when_less_than_sixty_days_are_left(
 ) -> None:
     made = datetime.now(UTC) - timedelta(days=age_days)
     archive = certificates.make("eu-north-1", now=made)
-    s3.put_object(Bucket=bucket, Key=certificates.KEY, Body=archive)
+    s3.put_object(Bucket=bucket, Key=layout.EMR_CERTIFICATES, Body=archive)
     expires, are_new = certificates.ensure(s3, bucket, "eu-north-1")
     assert are_new is renewed
-    assert (s3.get_object(Bucket=bucket, Key=certificates.KEY)["Body"].read() == archive) is not renewed
+    assert (s3.get_object(Bucket=bucket, Key=layout.EMR_CERTIFICATES)["Body"].read() == archive) is not renewed
     assert expires - datetime.now(UTC) > timedelta(days=59)
 
 
@@ -53,4 +54,4 @@ def test_certificates_are_made_where_there_are_none(s3: S3Client, bucket: str) -
 
 def test_the_template_names_the_same_object() -> None:
     template = (Path(certificates.__file__).parent / "emr.yaml").read_text()
-    assert f'S3Object: !Sub "s3://${{BucketName}}/{certificates.KEY}"' in template
+    assert f'S3Object: !Sub "s3://${{BucketName}}/{layout.EMR_CERTIFICATES}"' in template
