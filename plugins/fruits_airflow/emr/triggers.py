@@ -116,6 +116,7 @@ class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
         self._progress_key = progress_key
         self._bucket: Bucket | None = None
         self._last = b""
+        self._killing: asyncio.Future[None] | None = None
 
     @classmethod
     def of(cls, trigger: EmrAddStepsTrigger, *, since: float, bucket: str, region: str, progress_key: str) -> Self:
@@ -124,6 +125,14 @@ class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
 
     async def on_kill(self) -> None:
         """Cancel the step if the task is over, such as marked as failed or deleted.
+
+        Shielded: Airflow repeats its cancellation of the trigger, and with it of this method, about every second.
+        """
+        self._killing = asyncio.ensure_future(self._cancel_step())
+        await asyncio.shield(self._killing)
+
+    async def _cancel_step(self) -> None:
+        """Cancel the step if the task is over.
 
         The step of a task that was cleared is left for its next try, which waits for it. The state also tells a triggerer that
         has stalled, and believes the task is gone, that it is not.

@@ -1,6 +1,7 @@
 """A deferred task logs how far its stage is, or at least what its cluster does, and ends as the provider's does."""
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -336,6 +337,17 @@ def test_another_triggerer_keeps_to_the_time_limit(monkeypatch: pytest.MonkeyPat
 # ---- a person acts on the deferred task
 
 
+async def killed(trigger: StageTrigger) -> None:
+    """Call on_kill as Airflow does, and cancel it like Airflow, which repeats its cancellation while on_kill is at work."""
+    killing = asyncio.ensure_future(trigger.on_kill())
+    await asyncio.sleep(0.05)
+    killing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await killing
+    assert trigger._killing
+    await trigger._killing
+
+
 def kill(service: Service, monkeypatch: pytest.MonkeyPatch, states: dict[str, Any]) -> str:
     """Call on_kill of a trigger whose step is running, with the states that Airflow reports; return the step's state."""
     cluster = service.run(Steps=[bash("featurize", "sleep 600")])
@@ -345,9 +357,9 @@ def kill(service: Service, monkeypatch: pytest.MonkeyPatch, states: dict[str, An
     trigger = StageTrigger.of(provided, since=time.time(), bucket="photos", region="eu-north-1", progress_key=KEY)
     task: Any = SimpleNamespace(dag_id="fruits_features", run_id="r1", task_id="featurize", task=None)
     trigger.task_instance = task
-    answer = Mock(return_value=states)
+    answer = Mock(side_effect=lambda **_: time.sleep(0.2) or states)
     monkeypatch.setattr(triggers.RuntimeTaskInstance, "get_task_states", answer)
-    asyncio.run(trigger.on_kill())
+    asyncio.run(killed(trigger))
     answer.assert_called_once_with(dag_id="fruits_features", task_ids=["featurize"], run_ids=["r1"])
     (state,) = service.step_states(cluster)
     return state
