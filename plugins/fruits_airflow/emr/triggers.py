@@ -1,6 +1,7 @@
 """The Amazon provider's triggers, which poll EMR, with a line in the task's log every few seconds in between."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Self
@@ -19,6 +20,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from fruits_airflow.bucket import Bucket
 from fruits_contract.progress import Progress
 
+ON_KILL_LIMIT_S = 25  # below Airflow's own limit, 30
 REPORT_EVERY_S = 4.0  # with the requests that a line takes, no more than 5 s
 
 
@@ -116,7 +118,6 @@ class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
         self._progress_key = progress_key
         self._bucket: Bucket | None = None
         self._last = b""
-        self._killing: asyncio.Future[None] | None = None
 
     @classmethod
     def of(cls, trigger: EmrAddStepsTrigger, *, since: float, bucket: str, region: str, progress_key: str) -> Self:
@@ -126,10 +127,14 @@ class StageTrigger(ReportingTrigger, EmrAddStepsTrigger):
     async def on_kill(self) -> None:
         """Cancel the step if the task is over, such as marked as failed or deleted.
 
-        Shielded: Airflow repeats its cancellation of the trigger, and with it of this method, about every second.
+        Airflow repeats its cancellation of the trigger, and with it of this method, about every second: none of them ends the
+        cancellation of the step, which has a limit of its own.
         """
-        self._killing = asyncio.ensure_future(self._cancel_step())
-        await asyncio.shield(self._killing)
+        cancelling = asyncio.ensure_future(asyncio.wait_for(self._cancel_step(), ON_KILL_LIMIT_S))
+        while not cancelling.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(cancelling)
+        cancelling.result()
 
     async def _cancel_step(self) -> None:
         """Cancel the step if the task is over.

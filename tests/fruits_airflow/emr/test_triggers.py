@@ -344,8 +344,6 @@ async def killed(trigger: StageTrigger) -> None:
     killing.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await killing
-    assert trigger._killing
-    await trigger._killing
 
 
 def kill(service: Service, monkeypatch: pytest.MonkeyPatch, states: dict[str, Any]) -> str:
