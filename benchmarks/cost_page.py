@@ -66,7 +66,7 @@ class Requests:
         """Return those of shards: each is begun, sent in parts and completed, and has an index; it is read in ranges."""
         member_bytes = TAR_BLOCK * (1 + math.ceil(photo_bytes / TAR_BLOCK))
         shards = math.ceil(photos * member_bytes / SHARD_BYTES)
-        parts = math.ceil(photos * member_bytes / UPLOAD_PART_BYTES) + shards
+        parts = shards * math.ceil(SHARD_BYTES / UPLOAD_PART_BYTES)
         ranges = math.ceil(photos * member_bytes / RANGE_BYTES) + shards
         return cls(puts=parts + 3 * shards, gets=ranges + shards)
 

@@ -111,11 +111,14 @@ def fruits_features() -> None:
     def record_cost(cluster: str) -> float:
         """Record what the cluster has cost, by EMR's timeline of its instances; return US dollars."""
         from airflow.providers.amazon.aws.hooks.emr import EmrHook
+        from airflow.providers.common.compat.sdk import AirflowSkipException
 
         from fruits_airflow import run_cost
         from fruits_airflow.bucket import AWS_CONN_ID, Bucket
         from fruits_airflow.plan import Plan
 
+        if not cluster:
+            raise AirflowSkipException("the run has had no cluster")
         plan = Plan.of_run(get_current_context())
         emr = EmrHook(aws_conn_id=AWS_CONN_ID, emr_conn_id=None, region_name=plan.region).conn
         bucket = Bucket.of(plan.params.bucket, region=plan.region)

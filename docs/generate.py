@@ -67,7 +67,7 @@ BUCKET = {
         "final_features",
     ),
     "Tables, while a run writes them": ("features_drop", "features_part", "rejects_part", "projected_part", "tables_lease"),
-    "Costs": ("month_costs", "run_cost"),
+    "Costs": ("month_costs", "cluster_cost"),
     "Logs": ("logs_uri", "step_log"),
 }
 # Functions of `layout` and `shards` that return no key, or that of an object beside another.

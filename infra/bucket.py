@@ -41,7 +41,7 @@ def usable_key(s3: Any, kms: Any, bucket: str) -> str:
 
 
 def check_owner(s3: Any, bucket: str, deployment: Deployment) -> None:
-    """Raise `DeploymentError` unless the bucket has the deployment's tags: no other bucket is ever deleted."""
+    """Raise `DeploymentError` unless the bucket has the deployment's tags."""
     try:
         tags = s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
     except ClientError as error:

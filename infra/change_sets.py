@@ -28,7 +28,7 @@ class ChangeSet:
         return {"StackName": self.stack.name, "ChangeSetName": self.name}
 
     def describe(self, **page: str) -> dict[str, Any]:
-        """Return what CloudFormation says of it, with one page of its changes."""
+        """Return its description by CloudFormation, with one page of its changes."""
         found: dict[str, Any] = self.stack.cloudformation.describe_change_set(**self.identity, **page)
         return found
 

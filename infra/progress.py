@@ -11,7 +11,7 @@ from infra.stacks import DeploymentError, Stack
 Say = Callable[[str], None]
 POLL_S = 2.0
 SILENT_S = 15
-START_LIMIT_S = 10  # within which CloudFormation reports the first event of what it was told to do
+START_LIMIT_S = 10  # within which CloudFormation reports the first event of the requested operation
 IN_PROGRESS = "_IN_PROGRESS"
 CAUSED_BY_OTHERS = ("cancelled", "canceled")
 SUCCESSES = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE", "IMPORT_COMPLETE", "")

@@ -48,7 +48,7 @@ class Stack:
     cloudformation: Any
 
     def describe(self) -> dict[str, Any] | None:
-        """Return what CloudFormation says of the stack; None if there is none."""
+        """Return the stack's description by CloudFormation; None if there is none."""
         try:
             found: dict[str, Any] = self.cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
         except ClientError as error:

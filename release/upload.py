@@ -28,12 +28,21 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class ReleaseCard:
-    """What `release.json` says: the release's id, its extractor, the sha256 of each file by key, whether it has TensorFlow."""
+    """The content of `release.json`: the release's id, its extractor, the sha256 of each file by key, and what it can do.
+
+    Parameters
+    ----------
+    tensorflow
+        Whether the nodes' Python has the reference engine.
+    shards
+        Whether featurize reads photos in shards; releases before packed drops do not.
+    """
 
     release: str
     extractor: str
     files: dict[str, str]
     tensorflow: bool = False
+    shards: bool = False
 
     def to_json(self) -> str:
         """Return the card as indented JSON."""
@@ -67,7 +76,7 @@ def upload_release(bucket: str, *, root: Path = contents.ROOT, say: Say = print,
     sources |= release.files
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         digests = dict(zip(sources, pool.map(_sha256, sources.values()), strict=True))
-    card = ReleaseCard(release.release, network.digest, dict(sorted(digests.items())), tensorflow)
+    card = ReleaseCard(release.release, network.digest, dict(sorted(digests.items())), tensorflow, shards=True)
     _upload(s3, bucket, card, sources, say)
     for key, file in {
         layout.extractor(network.digest): network.path(),

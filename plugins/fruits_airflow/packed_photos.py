@@ -1,10 +1,11 @@
 """Photos of a drop that are in shards, found by the indexes: those of one variety, and the bytes of one of them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from fruits_airflow.bucket import Bucket, ObjectInfo
 from fruits_contract import layout, shards
-from fruits_contract.shard_index import find_in_index
+from fruits_contract.shard_index import InvalidIndex, find_in_index
 
 LAST_CHARACTER = "\U0010ffff"
 
@@ -19,8 +20,7 @@ def packed_photos(bucket: Bucket, among: list[ObjectInfo], *, drop: str, variety
     """Yield the photos of a variety in the shards `among`, each once, as if they were objects."""
     yielded: set[str] = set()
     for shard in among:
-        with bucket.open(shards.index_of(shard.key)) as source:
-            rows = find_in_index(source, first=f"{variety}/", last=f"{variety}/{LAST_CHARACTER}")
+        rows = _rows(bucket, shard, first=f"{variety}/", last=f"{variety}/{LAST_CHARACTER}")
         new = {row["member"]: row for row in rows if row["member"] not in yielded}
         yielded.update(new)
         for row in new.values():
@@ -34,9 +34,18 @@ def read_photo(bucket: Bucket, path: str) -> bytes:
     except FileNotFoundError:
         drop, name = shards.name_in_shard(path)
         for shard in reversed(shards_of(bucket, drop)):
-            with bucket.open(shards.index_of(shard.key)) as source:
-                rows = find_in_index(source, first=name, last=name)
-            if rows:
-                start, stop = rows[-1]["offset"], rows[-1]["offset"] + rows[-1]["size_bytes"]
-                return bytes(bucket.read_range(shard.key, start=start, stop=stop, etag=shard.etag))
+            for row in _rows(bucket, shard, first=name, last=name):
+                start, stop = row["offset"], row["offset"] + row["size_bytes"]
+                content = bytes(bucket.read_range(shard.key, start=start, stop=stop, etag=shard.etag))
+                if shards.md5_of(content) == row["md5"]:
+                    return content
         raise
+
+
+def _rows(bucket: Bucket, shard: ObjectInfo, *, first: str, last: str) -> list[dict[str, Any]]:
+    """Return rows of a shard's index; none where the index cannot be used, until planning has made it again."""
+    try:
+        with bucket.open(shards.index_of(shard.key)) as source:
+            return find_in_index(source, first=first, last=last)
+    except InvalidIndex:
+        return []

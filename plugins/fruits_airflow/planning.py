@@ -47,8 +47,8 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     AirflowSkipException
         Nothing new: the run ends here without a cluster.
     AirflowFailException
-        mode=transform without a current PCA, a release that does not exist, or one without the requested engine; or the run is
-        expected to cost more than its budget.
+        mode=transform without a current PCA, a release that does not exist, or one without the requested engine or that cannot
+        read the drop's shards; or the run is expected to cost more than its budget.
     """
     wanted = FEATURES_PIPELINE.resolve(requested)
     run = layout.run_name(dag_run_id)
@@ -67,6 +67,11 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
     photos = with_contributors(bucket, photos_of(bucket, drop), drop=drop)
     batch = _without_known(photos, known)
     log.info("Drop %s: %s photos, %s new or changed", drop, len(photos), len(batch))
+    if pc.any(pc.not_equal(batch["shard"], "")).as_py() and not card.get("shards"):
+        raise AirflowFailException(
+            f"drop {drop} has photos in shards, which release {release} cannot read; use a release built by this version "
+            "(make release)"
+        )
 
     current = read_current(bucket).pca_of(extractor)
     retained = features.files()

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,9 +29,10 @@ class MonthCost:
 
 
 def record_cost(bucket: Bucket, emr: Any, *, run: str, cluster: str, now: datetime) -> float:
-    """Write what a run's cluster has cost, and return it in US dollars; doing it again writes the same.
+    """Write what a run's cluster has cost, and return it in US dollars; doing it again replaces what it has written.
 
-    Writes `runs/<run>/record_cost.json` and `costs/<month>/<run>.json`, and completes the run's report where it has one.
+    Writes `runs/<run>/record_cost.json` and `costs/<month>/<run>.<cluster>.json`, and completes the run's report where there is
+    one.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def record_cost(bucket: Bucket, emr: Any, *, run: str, cluster: str, now: dateti
     """
     costs = instance_costs(emr, cluster, now=now)
     usd = total_usd(costs)
-    expected_usd = PlanSummary.from_json(bucket.read(layout.plan_summary(run))).spot_usd
+    expected_usd = _expected_usd(bucket, run)
     manifest = Manifest(
         stage=TASK,
         run=run,
@@ -50,16 +51,16 @@ def record_cost(bucket: Bucket, emr: Any, *, run: str, cluster: str, now: dateti
             "usd": usd,
             "expected_usd": expected_usd,
             "cluster": cluster,
-            "instances": [cost.__dict__ for cost in costs],
+            "instances": [asdict(cost) for cost in costs],
         },
         findings=_findings(costs, usd=usd, expected_usd=expected_usd),
     )
     bucket.write(layout.manifest(run, TASK), manifest.to_json().encode())
     entry = {"run": run, "cluster": cluster, "usd": usd}
     month = _month_of(emr, cluster)
-    bucket.write(layout.run_cost(month, run), json.dumps(entry).encode())
-    _complete_report(bucket, run, usd=usd)
-    log.info("%.3f USD; the plan expected %.3f USD", usd, expected_usd)
+    bucket.write(layout.cluster_cost(month, run, cluster), json.dumps(entry).encode())
+    _complete_report(bucket, run, usd=usd, is_complete=all(cost.usd is not None for cost in costs))
+    log.info("%.3f USD; the plan expected %s", usd, "nothing" if expected_usd is None else f"{expected_usd:.3f} USD")
     for (kind, market), count in Counter((cost.type, cost.market) for cost in costs).items():
         log.info("%s x %s, %s", count, kind, market)
     for finding in manifest.findings:
@@ -78,12 +79,21 @@ def _month_of(emr: Any, cluster: str) -> str:
 def cost_of_month(bucket: Bucket, month: str) -> MonthCost:
     """Return the sum of a month."""
     entries = [json.loads(bucket.read(item.key)) for item in bucket.objects(layout.month_costs(month))]
-    return MonthCost(month=month, runs=len(entries), usd=sum(entry["usd"] for entry in entries))
+    runs = {entry["run"] for entry in entries}
+    return MonthCost(month=month, runs=len(runs), usd=sum(entry["usd"] for entry in entries))
 
 
-def _findings(costs: list[InstanceCost], *, usd: float, expected_usd: float) -> tuple[Finding, ...]:
+def _expected_usd(bucket: Bucket, run: str) -> float | None:
+    """Return what the plan expected; None for a training that an earlier release has planned."""
+    try:
+        return PlanSummary.from_json(bucket.read(layout.plan_summary(run))).spot_usd
+    except FileNotFoundError:
+        return None
+
+
+def _findings(costs: list[InstanceCost], *, usd: float, expected_usd: float | None) -> tuple[Finding, ...]:
     findings = []
-    if usd > WARNED_ABOVE * expected_usd:
+    if expected_usd is not None and usd > WARNED_ABOVE * expected_usd:
         message = f"the cluster has cost {usd:.2f} USD, more than twice the {expected_usd:.2f} USD that were expected"
         findings.append(Finding("actual_cost", "warning", message))
     if unknown := sorted({cost.type for cost in costs if cost.usd is None}):
@@ -92,11 +102,12 @@ def _findings(costs: list[InstanceCost], *, usd: float, expected_usd: float) -> 
     return tuple(findings)
 
 
-def _complete_report(bucket: Bucket, run: str, *, usd: float) -> None:
+def _complete_report(bucket: Bucket, run: str, *, usd: float, is_complete: bool) -> None:
     """Put the cost into the report, which was written while the cluster was still running."""
+    described = f"{usd:.2f} USD" if is_complete else f"at least {usd:.2f} USD"
     try:
         page, data = bucket.read(layout.report_page(run)), bucket.read(layout.report_data(run))
     except FileNotFoundError:
         return
-    bucket.write(layout.report_page(run), report_cost.with_actual(page.decode(), usd=usd).encode())
+    bucket.write(layout.report_page(run), report_cost.with_actual(page.decode(), described).encode())
     bucket.write(layout.report_data(run), json.dumps({**json.loads(data), "actual_usd": usd}).encode())

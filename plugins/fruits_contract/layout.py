@@ -258,9 +258,9 @@ def month_costs(month: str) -> str:
     return f"costs/{month}/"
 
 
-def run_cost(month: str, run: str) -> str:
-    """Return the key of what a run's cluster has cost, for the sum of its month."""
-    return f"{month_costs(month)}{run}.json"
+def cluster_cost(month: str, run: str, cluster: str) -> str:
+    """Return the key of what a cluster of a run has cost, for the sum of its month; a run whose cluster was lost has several."""
+    return f"{month_costs(month)}{run}.{cluster}.json"
 
 
 def report_page(run: str) -> str:

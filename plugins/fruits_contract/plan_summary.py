@@ -13,7 +13,7 @@ class PlanSummary:
     expected_seconds
         From the request for the cluster to its end.
     spot_usd, on_demand_usd
-        Expected price of the cluster, by how its core nodes are bought.
+        Expected price of the cluster, by how its task nodes are bought.
     s3_usd
         Expected price of the requests to S3.
     previous_run

@@ -6,6 +6,6 @@ BEGIN, END = "<!-- actual cost -->", "<!-- end of actual cost -->"
 UNKNOWN = f"{BEGIN}known once the cluster is terminated{END}"
 
 
-def with_actual(page: str, *, usd: float) -> str:
-    """Return the report's page with the cost in its place; a page of an earlier release has none and stays as it is."""
-    return re.sub(f"{BEGIN}.*?{END}", f"{BEGIN}{usd:.2f} USD{END}", page, flags=re.DOTALL)
+def with_actual(page: str, cost: str) -> str:
+    """Return the page with the cost, e.g. '0.31 USD', in its place; a page of an earlier release has no such place."""
+    return re.sub(f"{BEGIN}.*?{END}", f"{BEGIN}{cost}{END}", page, flags=re.DOTALL)

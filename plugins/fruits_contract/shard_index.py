@@ -83,8 +83,18 @@ class ShardIndex:
 
 
 def find_in_index(source: IO[bytes], *, first: str, last: str) -> list[dict[str, Any]]:
-    """Return the rows of an index with names from `first` to `last`, reading only the row groups that may have some."""
+    """Return the rows of an index with names from `first` to `last`, reading only the row groups that may have some.
+
+    Raises
+    ------
+    InvalidIndex
+        Not a Parquet file with names.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows: list[dict[str, Any]] = pq.read_table(source, filters=[("member", ">=", first), ("member", "<=", last)]).to_pylist()
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(source, filters=[("member", ">=", first), ("member", "<=", last)]).to_pylist()
+    except (pa.ArrowException, ValueError) as error:
+        raise InvalidIndex(f"no index of a shard: {error}") from error
     return rows

@@ -19,6 +19,8 @@ WAVES = 4  # tasks per core of a middling batch: a core that is slower than the 
 ROWS_READ = 1_024  # rows of the list in memory at a time
 
 Photo = dict[str, Any]
+# Of a list by an earlier release, which has no shards.
+NO_SHARD: Photo = {"shard": "", "shard_etag": "", "offset": 0}
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def read_photos(storage: Storage, key: str, *, start: int, stop: int) -> Iterato
         row = int(ends[first - 1]) if first else 0
         for batch in content.iter_batches(ROWS_READ, row_groups=range(first, last + 1), use_threads=False):
             wanted = batch.slice(max(start - row, 0), max(stop - max(row, start), 0))
-            yield from wanted.to_pylist()
+            yield from (NO_SHARD | photo for photo in wanted.to_pylist())
             row += len(batch)
 
 

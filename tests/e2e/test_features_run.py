@@ -86,6 +86,7 @@ def test_the_same_drop_again_ends_without_a_cluster(stack, first):
     again = stack.run("first")
     assert again.state == "success"
     assert again.tasks["plan_batch"] == again.tasks["publish"] == again.tasks["featurize"] == "skipped"
+    assert again.tasks["record_cost"] == "skipped"
     assert "Nothing new in drop first" in again.log("plan_batch")
     assert len(stack.clusters()) == before
 

@@ -1,12 +1,14 @@
 """A drop of shards is planned as one of objects: the same paths, nothing new where nothing changed, the later photo counts."""
 
+import json
+
 import pyarrow as pa
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from mypy_boto3_s3 import S3Client
 
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.drops import photos_of
+from fruits_airflow.drops import gets_of, photos_of
 from fruits_airflow.settings import Settings
 from fruits_contract import columns, layout, shards
 from fruits_contract.shard_index import ShardIndex
@@ -64,6 +66,21 @@ def test_nothing_is_new_when_the_same_photos_are_packed_or_packed_otherwise(
         put_shard(bucket, "first", f"b{number}", {name: content})
     with pytest.raises(AirflowSkipException, match="nothing new in drop first"):
         plan(bucket, deployment, "r3", "first")
+
+
+def test_a_release_that_cannot_read_shards_is_refused(bucket: Bucket, deployment: Settings) -> None:
+    put_shard(bucket, "first", "s1", {"Apple/1.jpg": b"1"})
+    card = json.loads(bucket.read(layout.release_card(deployment.release)))
+    del card["shards"]
+    bucket.write(layout.release_card(deployment.release), json.dumps(card).encode())
+    with pytest.raises(AirflowFailException, match="photos in shards, which release v1 cannot read"):
+        plan(bucket, deployment, "r1", "first")
+
+
+def test_a_shard_takes_one_get_per_range_and_an_object_one(bucket: Bucket, s3: S3Client) -> None:
+    put_shard(bucket, "first", "s1", {"Apple/1.jpg": b"1", "Apple/2.jpg": b"2"})
+    add_photos(s3, bucket, "first", ["Cherry/1.jpg", "Cherry/2.jpg"])
+    assert gets_of(photos_of(bucket, "first")) == 2 + 1 + 1
 
 
 def test_photos_that_a_further_shard_replaces_or_adds_are_new(bucket: Bucket, deployment: Settings) -> None:

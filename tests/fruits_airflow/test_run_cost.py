@@ -43,8 +43,8 @@ def planned(bucket: Bucket) -> Bucket:
     return bucket
 
 
-def recorded(bucket: Bucket, emr: Emr, run: str = "r1") -> Manifest:
-    record_cost(bucket, emr, run=run, cluster="j-1", now=BEGAN)
+def recorded(bucket: Bucket, emr: Emr, run: str = "r1", cluster: str = "j-1") -> Manifest:
+    record_cost(bucket, emr, run=run, cluster=cluster, now=BEGAN)
     return Manifest.from_json(bucket.read(layout.manifest(run, TASK)))
 
 
@@ -66,10 +66,25 @@ def test_a_cost_of_more_than_twice_the_estimate_is_a_warning(planned: Bucket, ca
     assert finding.message in caplog.text
 
 
-def test_an_instance_without_a_price_is_a_warning(planned: Bucket) -> None:
+def test_an_instance_without_a_price_is_a_warning_and_no_low_price(planned: Bucket) -> None:
+    planned.write(layout.report_page("r1"), report_cost.UNKNOWN.encode())
+    planned.write(layout.report_data("r1"), b"{}")
     manifest = recorded(planned, Emr(minutes=20, kind="z9.huge"))
     assert [finding.check for finding in manifest.findings] == ["unknown_price"]
     assert "z9.huge" in manifest.findings[0].message
+    assert "at least 0.00 USD" in planned.read(layout.report_page("r1")).decode()
+
+
+def test_a_second_cluster_of_a_run_adds_to_the_month(planned: Bucket) -> None:
+    both = [recorded(planned, Emr(minutes=20), cluster=cluster).figures["usd"] for cluster in ("j-1", "j-2")]
+    month = cost_of_month(planned, "2026-11")
+    assert (month.runs, month.usd) == (1, pytest.approx(sum(both)))
+
+
+def test_a_run_without_an_estimate_is_recorded_all_the_same(bucket: Bucket) -> None:
+    manifest = recorded(bucket, Emr(minutes=90), run="by-an-earlier-release")
+    assert manifest.figures["expected_usd"] is None
+    assert not manifest.findings
 
 
 def test_the_report_shows_it(planned: Bucket) -> None:

@@ -106,7 +106,7 @@ OF_COMMANDS = {
     f"arn:aws:s3:::{BUCKET}/security/emr-certificates.zip": ["s3:GetObject", "s3:PutObject"],
     KEY: ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion"],
     CLUSTER: ["elasticmapreduce:DescribeCluster"],
-    "*": ["elasticmapreduce:ListClusters"],
+    "*": ["cloudformation:GetTemplateSummary", "elasticmapreduce:ListClusters"],
 }
 
 

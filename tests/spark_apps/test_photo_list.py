@@ -57,6 +57,11 @@ def test_a_part_reads_its_rows(rows: int, group: int, data: st.DataObject) -> No
     assert [row["size_bytes"] for row in read] == list(range(start, stop))
 
 
+def test_a_list_by_an_earlier_release_has_no_shards() -> None:
+    (photo,) = read_photos(InMemory(1, group=1), "list", start=0, stop=1)
+    assert (photo["path"], photo["shard"], photo["shard_etag"], photo["offset"]) == ("p0", "", "", 0)
+
+
 @pytest.mark.parametrize(
     ("total", "expected"), [(1, [0]), (5, [0, 1, 2, 3, 4]), (12, [0, 2, 4, 6, 8]), (99, [0, 19, 38, 57, 76])]
 )

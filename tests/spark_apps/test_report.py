@@ -202,7 +202,7 @@ def test_more_rejects_than_are_shown_are_counted() -> None:
 
 
 def test_there_is_a_place_for_the_actual_cost() -> None:
-    assert "0.31 USD" in report_cost.with_actual(made().text, usd=0.31)
+    assert "0.31 USD" in report_cost.with_actual(made().text, "0.31 USD")
 
 
 def test_the_cost_is_an_estimate_where_the_plan_has_one() -> None:
