@@ -11,7 +11,7 @@ from fruits_contract import layout
 from fruits_contract.regions import EU_REGIONS
 from infra import bucket, certificates, change_sets
 from infra.progress import POLL_S, Say
-from infra.stacks import FOLDER, ORDER, Deployment, DeploymentError, Stack, stacks
+from infra.stacks import FOLDER, Deployment, DeploymentError, Stack, stacks
 
 FROM_USER = {"Email": "EMAIL=you@example.org"}
 Confirm = Callable[[str], bool]
@@ -43,9 +43,7 @@ def check(deployment: Deployment) -> None:
         raise DeploymentError(f"STACK is {name!r}, {len(name)} characters long; expected at most 20")
 
 
-def deploy_stacks(
-    deployment: Deployment, steps: Steps, *, names: tuple[str, ...] = ORDER, folder: Path = FOLDER
-) -> dict[str, str]:
+def deploy_stacks(deployment: Deployment, steps: Steps, *, folder: Path = FOLDER) -> dict[str, str]:
     """Create or update the stacks and the certificates of clusters; return the outputs of all stacks by name.
 
     A second call changes nothing.
@@ -58,7 +56,7 @@ def deploy_stacks(
         The user refuses a change set; it is deleted, and stacks before it are complete.
     """
     check(deployment)
-    own = list(stacks(deployment, names=names, folder=folder))
+    own = list(stacks(deployment, folder=folder))
     values = {**deployment.values, "Stack": deployment.stack}
     _check_names_of_values(own, values)
     _check_user_has_given(own, values)

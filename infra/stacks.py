@@ -109,9 +109,9 @@ class Stack:
 ORDER = ("storage", "network", "access", "emr", "budget")
 
 
-def stacks(deployment: Deployment, *, names: tuple[str, ...] = ORDER, folder: Path = FOLDER) -> Iterator[Stack]:
+def stacks(deployment: Deployment, *, folder: Path = FOLDER) -> Iterator[Stack]:
     """Yield the stacks in the order in which they are created; those without a template are left out."""
-    for name in names:
+    for name in ORDER:
         template = folder / f"{name}.yaml"
         if template.exists():
             region = BUDGET_REGION if name == "budget" else deployment.region

@@ -38,8 +38,10 @@ def undeploy(deployment: Deployment, steps: Steps, *, with_data: bool = False, f
     refuse_with_live_clusters(deployment, name)
     if with_data and has_bucket and not storage:
         bucket.check_owner(s3, name, deployment)
-    fate = f"the bucket {name} with ALL photos, tables, models and logs, and its key" if with_data and has_bucket else ""
-    steps.say("\n".join(["to be deleted:", *(f"  {stack.name}" for stack in reversed(own)), *([f"  {fate}"] if fate else [])]))
+    doomed = [stack.name for stack in reversed(own)]
+    if with_data and has_bucket:
+        doomed.append(f"the bucket {name} with ALL photos, tables, models and logs, and its key")
+    steps.say("to be deleted:\n  " + "\n  ".join(doomed))
     if not steps.confirm(f"Delete these of {deployment.stack} in {deployment.region}?"):
         raise Declined("nothing was deleted")
     for stack in reversed(own):
