@@ -104,6 +104,15 @@ class Stack:
 
         assert wait_until(is_reached, timeout_s=RUN_LIMIT_S, every_s=1)
 
+    def wait_for_log(self, dag_run_id: str, task: str, text: str) -> None:
+        """Wait for a line in the log of a task, such as one that only its trigger writes."""
+
+        def is_there() -> bool:
+            dag_run = self.api.dag_run(DAG, dag_run_id, order=[task])
+            return any(text in line for item in dag_run.tasks if item.task == task for line in self.api.log(dag_run, item))
+
+        assert wait_until(is_there, timeout_s=RUN_LIMIT_S, every_s=1)
+
     def clear(self, dag_run_id: str, task: str) -> None:
         """Clear a task of fruits_features as the UI does: with the tasks after it, the setup and the teardown."""
         body = {"dry_run": False, "dag_run_id": dag_run_id, "task_ids": [task], "only_failed": False, "include_downstream": True}

@@ -211,8 +211,10 @@ def test_a_release_that_is_not_there_is_named_before_a_cluster_starts(stack, fir
 def aborted(stack, first):
     """A run that was marked as failed while a stage was running."""
     before = stack.published()
-    dag_run_id = stack.api.trigger(DAG, {"drop": "first", "mode": "fit"})
+    stack.change_release("slow", "fit_pca", first_lines="import time\n    time.sleep(600)")
+    dag_run_id = stack.api.trigger(DAG, {"drop": "first", "mode": "fit", "release": "slow"})
     stack.wait_for_task(dag_run_id, "fit_pca", "deferred")
+    stack.wait_for_log(dag_run_id, "fit_pca", "RUNNING")  # by the trigger, which has to be there to be killed
     stack.api.request("PATCH", f"/dags/{DAG}/dagRuns/{dag_run_id}", {"state": "failed"})
     ended = stack.wait(DAG, dag_run_id)
     assert stack.published() == before

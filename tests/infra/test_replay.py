@@ -47,7 +47,8 @@ def permissions() -> Iterator[tuple[str, tuple[str, str]]]:
         for document in documents:
             if document["name"] in AWS_OWN_POLICIES:
                 continue
-            for statement in document["policy"]["Statement"]:
+            allowed = [each for each in document["policy"]["Statement"] if each["Effect"] == "Allow"]
+            for statement in allowed:
                 for action in as_list(statement["Action"]):
                     yield from ((role, (action, short(resource))) for resource in as_list(statement["Resource"]))
 
