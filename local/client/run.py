@@ -123,7 +123,7 @@ def provide_photos(console: Console, bucket: str, request: RunRequest) -> None:
                 f"drop {request.drop} has no photos: there are none below {layout.uri(bucket, layout.raw_prefix(request.drop))}; "
                 "give IMAGES=folder to upload some, or the name of an existing drop"
             )
-        console.print(f"drop {request.drop}: {count:,} photos and {packed:,} shards in the bucket, run as they are")
+        console.print(f"drop {request.drop} as it is in the bucket: single photos: {count:,}, shards: {packed:,}")
 
 
 def _upload(console: Console, folder: Path, *, bucket: str, drop: str, is_packed: bool = False) -> None:
