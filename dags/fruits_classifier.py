@@ -21,7 +21,7 @@ running terminates its cluster, promotes nothing, and ends as failed by `fail_if
 To return to an earlier classifier: `python -m fruits_airflow.rollback --bucket NAME`.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, chain, dag, get_current_context, task, teardown
@@ -82,19 +82,9 @@ def fruits_classifier() -> None:
     @task(task_display_name="Record cost", retries=2, retry_delay=timedelta(seconds=30))
     def record_cost(cluster: str) -> float:
         """Record what the cluster has cost, by EMR's timeline of its instances; return US dollars."""
-        from airflow.providers.amazon.aws.hooks.emr import EmrHook
-        from airflow.providers.common.compat.sdk import AirflowSkipException
+        from fruits_airflow.run_cost import record_cost_of_run
 
-        from fruits_airflow import run_cost
-        from fruits_airflow.bucket import AWS_CONN_ID, Bucket
-        from fruits_airflow.plan import Plan
-
-        if not cluster:
-            raise AirflowSkipException("the run has had no cluster")
-        plan = Plan.of_run(get_current_context())
-        emr = EmrHook(aws_conn_id=AWS_CONN_ID, emr_conn_id=None, region_name=plan.region).conn
-        bucket = Bucket.of(plan.params.bucket, region=plan.region)
-        return run_cost.record_cost(bucket, emr, run=plan.params.run, cluster=cluster, now=datetime.now(UTC))
+        return record_cost_of_run(get_current_context(), cluster=cluster)
 
     # As in fruits_features: marking a run as failed skips every task but a teardown.
     @teardown(on_failure_fail_dagrun=True)

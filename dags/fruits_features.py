@@ -32,7 +32,7 @@ ends as a success with its tasks skipped, without a cluster. A run that is marke
 cluster, publishes nothing, and ends as failed by `fail_if_aborted`.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param, chain, dag, get_current_context, task, teardown
@@ -110,19 +110,9 @@ def fruits_features() -> None:
     @task(task_display_name="Record cost", retries=2, retry_delay=timedelta(seconds=30))
     def record_cost(cluster: str) -> float:
         """Record what the cluster has cost, by EMR's timeline of its instances; return US dollars."""
-        from airflow.providers.amazon.aws.hooks.emr import EmrHook
-        from airflow.providers.common.compat.sdk import AirflowSkipException
+        from fruits_airflow.run_cost import record_cost_of_run
 
-        from fruits_airflow import run_cost
-        from fruits_airflow.bucket import AWS_CONN_ID, Bucket
-        from fruits_airflow.plan import Plan
-
-        if not cluster:
-            raise AirflowSkipException("the run has had no cluster")
-        plan = Plan.of_run(get_current_context())
-        emr = EmrHook(aws_conn_id=AWS_CONN_ID, emr_conn_id=None, region_name=plan.region).conn
-        bucket = Bucket.of(plan.params.bucket, region=plan.region)
-        return run_cost.record_cost(bucket, emr, run=plan.params.run, cluster=cluster, now=datetime.now(UTC))
+        return record_cost_of_run(get_current_context(), cluster=cluster)
 
     # A teardown, because marking a run as failed skips every other task. It is not downstream of publish, so publish stays a
     # leaf and its failure fails the run.

@@ -7,8 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fruits_airflow.bucket import Bucket
+from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.sdk import Context
+
+from fruits_airflow.bucket import AWS_CONN_ID, Bucket
 from fruits_airflow.emr.instance_costs import InstanceCost, instance_costs, total_usd
+from fruits_airflow.plan import Plan
 from fruits_contract import layout, report_cost
 from fruits_contract.manifest import Finding, Manifest
 from fruits_contract.plan_summary import PlanSummary
@@ -26,6 +30,24 @@ class MonthCost:
     month: str
     runs: int
     usd: float
+
+
+def record_cost_of_run(context: Context, *, cluster: str) -> float:
+    """Record what the cluster of a DAG run has cost, and return it in US dollars (`record_cost`).
+
+    Raises
+    ------
+    AirflowSkipException
+        The run has had no cluster.
+    """
+    from airflow.providers.amazon.aws.hooks.emr import EmrHook
+
+    if not cluster:
+        raise AirflowSkipException("the run has had no cluster")
+    plan = Plan.of_run(context)
+    emr = EmrHook(aws_conn_id=AWS_CONN_ID, emr_conn_id=None, region_name=plan.region).conn
+    bucket = Bucket.of(plan.params.bucket, region=plan.region)
+    return record_cost(bucket, emr, run=plan.params.run, cluster=cluster, now=datetime.now(UTC))
 
 
 def record_cost(bucket: Bucket, emr: Any, *, run: str, cluster: str, now: datetime) -> float:
