@@ -163,7 +163,7 @@ def _lay_out_downwards(page: Page) -> None:
     page.get_by_role("button", name="Fit View").click()
     page.add_style_tag(content=LEFT_OUT)
     # A hover waits until the node stands still.
-    page.get_by_test_id("rf__wrapper").get_by_text("terminate_cluster").hover()
+    page.get_by_test_id("rf__wrapper").get_by_text("Terminate cluster").hover()
     page.mouse.move(0, 0)
 
 
