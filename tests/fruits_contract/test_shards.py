@@ -1,4 +1,4 @@
-"""Shards, indexes and photos are told apart by their keys."""
+"""A key shows whether an object is a shard, an index or a photo."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What Airflow does days after a run, done at once: old photos, files that no table needs, an upload that broke off."""
+"""What Airflow does days after a run, done at once: old photos, files that no table needs, an incomplete upload."""
 
 import os
 import sys

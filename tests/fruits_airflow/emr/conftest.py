@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fruits_airflow.bucket import Bucket
 from tests.local.emr.conftest import run_service
 from tests.local.emr.emr_client import Service
 
@@ -23,3 +24,10 @@ def emulated_account(emulator: Service, monkeypatch: pytest.MonkeyPatch) -> Serv
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     return emulator
+
+
+@pytest.fixture
+def connection(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket, which is the one of the Airflow connection."""
+    monkeypatch.setattr(Bucket, "of", classmethod(lambda cls, *_, **__: bucket))
+    return bucket

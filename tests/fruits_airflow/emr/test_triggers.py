@@ -1,16 +1,10 @@
 """A deferred task logs how far its stage is, or at least what its cluster does, and ends as the provider's does."""
 
 import asyncio
-import contextlib
-import json
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
-from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -26,7 +20,6 @@ from fruits_airflow.emr import triggers
 from fruits_airflow.emr.triggers import ClusterState, StageTrigger, TerminationTrigger
 from fruits_contract import layout
 from fruits_contract.progress import Progress
-from tests.local.emr.emr_client import Service, bash, poll
 
 KEY = layout.progress("r1", "featurize")
 LIMIT_S = 30
@@ -95,12 +88,6 @@ def run(trigger: Any, monkeypatch: pytest.MonkeyPatch, *, until: str, emr: Emr) 
         return events, log.lines
 
     return asyncio.run(wait())
-
-
-@pytest.fixture
-def connection(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    monkeypatch.setattr(Bucket, "of", classmethod(lambda cls, *_, **__: bucket))
-    return bucket
 
 
 def progress(done: int) -> bytes:
@@ -241,137 +228,3 @@ def test_a_report_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch, con
     events, lines = run(stage_trigger(), monkeypatch, until="is STARTING", emr=Refusing("RUNNING"))
     assert events == [EVENT]
     assert "the progress is not reported: no session" in lines
-
-
-# ---- EMR is away for a while
-
-COMPLETED = {"Steps": [{"Id": "s-1", "Status": {"State": "COMPLETED"}}]}
-FAILED = {"Steps": [{"Id": "s-1", "Status": {"State": "FAILED"}}]}
-HANGS_UP = None
-
-
-@contextmanager
-def emr_that_answers(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> Iterator[list[Any]]:
-    """Serve the answers, one per ListSteps: a status, a body, or HANGS_UP; yield those that are left. The last one stays."""
-    left = list(answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            if not self.headers["X-Amz-Target"].endswith("ListSteps"):
-                self.send_error(404)
-                return
-            answer = left.pop(0) if len(left) > 1 else left[0]
-            if answer is HANGS_UP:
-                self.close_connection = True
-                return
-            status, body = (answer, {"__type": "Whatever"}) if isinstance(answer, int) else (200, answer)
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    # Stays set when the server is gone.
-    monkeypatch.setenv("AWS_ENDPOINT_URL_EMR", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    try:
-        yield left
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def test_the_wait_goes_on_while_nothing_listens(monkeypatch: pytest.MonkeyPatch, connection: Bucket) -> None:
-    with emr_that_answers(monkeypatch, COMPLETED):
-        pass
-    (event,) = wait_for_step(limit_s=0.5)
-    assert "EMR cannot be reached: Could not connect to the endpoint URL" in event.payload["message"]
-
-
-def wait_for_step(*, since: float | None = None, limit_s: float = 30) -> list[TriggerEvent]:
-    provided = EmrAddStepsTrigger("j-1", ["s-1"], 0.01, limit_s / 0.01, aws_conn_id=None, region_name="eu-north-1")  # type: ignore[arg-type]
-    trigger = StageTrigger.of(provided, since=since or time.time(), bucket="photos", region="eu-north-1", progress_key=KEY)
-
-    async def collect() -> list[TriggerEvent]:
-        return [event async for event in trigger.run()]
-
-    return asyncio.run(collect())
-
-
-@pytest.mark.parametrize("away", [HANGS_UP, 500, 503])
-def test_the_wait_goes_on_while_emr_is_away(monkeypatch: pytest.MonkeyPatch, connection: Bucket, away: int | None) -> None:
-    with emr_that_answers(monkeypatch, away, away, away, COMPLETED) as left:
-        assert wait_for_step() == [EVENT]
-        assert left == [COMPLETED]
-
-
-@pytest.mark.parametrize("away", [HANGS_UP, 503])
-def test_the_wait_for_emr_ends_at_the_time_limit(monkeypatch: pytest.MonkeyPatch, connection: Bucket, away: int | None) -> None:
-    with emr_that_answers(monkeypatch, away):
-        (event,) = wait_for_step(since=time.time() - 60)
-    assert event.payload["status"] == "error"
-    assert "EMR cannot be reached" in event.payload["message"]
-
-
-@pytest.mark.parametrize("answer", [FAILED, 400])
-def test_a_failed_step_and_a_refusal_end_the_wait(monkeypatch: pytest.MonkeyPatch, connection: Bucket, answer: Any) -> None:
-    with emr_that_answers(monkeypatch, answer):
-        (event,) = wait_for_step()
-    assert event.payload["status"] == "error"
-
-
-def test_another_triggerer_keeps_to_the_time_limit(monkeypatch: pytest.MonkeyPatch, connection: Bucket) -> None:
-    with emr_that_answers(monkeypatch, {"Steps": [{"Id": "s-1", "Status": {"State": "RUNNING"}}]}, COMPLETED):
-        (event,) = wait_for_step(since=time.time() - 60)
-    assert "max attempts reached" in event.payload["message"]
-
-
-# ---- a person acts on the deferred task
-
-
-async def killed(trigger: StageTrigger) -> None:
-    """Call on_kill as Airflow does, and cancel it like Airflow, which repeats its cancellation while on_kill is at work."""
-    killing = asyncio.ensure_future(trigger.on_kill())
-    await asyncio.sleep(0.05)
-    killing.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await killing
-
-
-def kill(service: Service, monkeypatch: pytest.MonkeyPatch, states: dict[str, Any]) -> str:
-    """Call on_kill of a trigger whose step is running, with the states that Airflow reports; return the step's state."""
-    cluster = service.run(Steps=[bash("featurize", "sleep 600")])
-    poll(lambda: service.step_states(cluster), lambda found: found == ["RUNNING"], limit_s=30)
-    (step,) = service.emr.list_steps(ClusterId=cluster)["Steps"]
-    provided = EmrAddStepsTrigger(cluster, [step["Id"]], 30, 20, aws_conn_id=None, region_name="eu-north-1")
-    trigger = StageTrigger.of(provided, since=time.time(), bucket="photos", region="eu-north-1", progress_key=KEY)
-    task: Any = SimpleNamespace(dag_id="fruits_features", run_id="r1", task_id="featurize", task=None)
-    trigger.task_instance = task
-    answer = Mock(side_effect=lambda **_: time.sleep(0.2) or states)
-    monkeypatch.setattr(triggers.RuntimeTaskInstance, "get_task_states", answer)
-    asyncio.run(killed(trigger))
-    answer.assert_called_once_with(dag_id="fruits_features", task_ids=["featurize"], run_ids=["r1"])
-    (state,) = service.step_states(cluster)
-    return state
-
-
-@pytest.mark.parametrize("states", [{"r1": {"featurize": state}} for state in ("failed", "success", "skipped")] + [{}])
-def test_a_task_that_is_over_cancels_its_step(
-    emulated_account: Service, monkeypatch: pytest.MonkeyPatch, states: dict[str, Any]
-) -> None:
-    assert kill(emulated_account, monkeypatch, states) in ("CANCEL_PENDING", "CANCELLED")
-
-
-@pytest.mark.parametrize("state", [None, "scheduled", "queued", "running", "deferred"])
-def test_a_task_that_was_cleared_leaves_its_step_to_the_next_try(
-    emulated_account: Service, monkeypatch: pytest.MonkeyPatch, state: str | None
-) -> None:
-    assert kill(emulated_account, monkeypatch, {"r1": {"featurize": state}}) == "RUNNING"
