@@ -3,6 +3,7 @@
 import json
 import logging
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from fruits_contract.plan_summary import PlanSummary
 log = logging.getLogger(__name__)
 
 TASK = "record_cost"
+READERS = 16
 WARNED_ABOVE = 2  # times the estimate
 
 
@@ -99,8 +101,10 @@ def _month_of(emr: Any, cluster: str) -> str:
 
 
 def cost_of_month(bucket: Bucket, month: str) -> MonthCost:
-    """Return the sum of a month."""
-    entries = [json.loads(bucket.read(item.key)) for item in bucket.objects(layout.month_costs(month))]
+    """Return the sum of a month; reads one small object per cluster."""
+    keys = [item.key for item in bucket.objects(layout.month_costs(month))]
+    with ThreadPoolExecutor(READERS) as readers:
+        entries = [json.loads(content) for content in readers.map(bucket.read, keys)]
     runs = {entry["run"] for entry in entries}
     return MonthCost(month=month, runs=len(runs), usd=sum(entry["usd"] for entry in entries))
 
