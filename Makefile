@@ -134,7 +134,7 @@ fuzz: .venv-fuzz ## Decode mutated photos, guided by coverage: RUNS=2000; inputs
 	@.venv-fuzz/bin/python tests/fuzz/fuzz_decoding.py --runs "$${RUNS:-2000}"
 
 docs: .venv-dev ## Write the docs that follow from the code, and docs/performance.md from the kept figures
-	@$(PYTHON) docs/generate.py
+	@$(PYTHON) -m docs.generate
 	@$(PYTHON) -m benchmarks.performance_page
 
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder

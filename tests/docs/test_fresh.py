@@ -13,10 +13,12 @@ PAGES = ("parameters.md", "stages.md", "bucket.md", "dags.md", "bad-input.md", "
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # A process of its own, because the page on the DAGs sets where Airflow lives before it imports it.
+    # A process of its own, because it sets where Airflow lives before it imports it.
     folder = tmp_path_factory.mktemp("docs")
-    argv = [sys.executable, str(ROOT / "docs" / "generate.py"), "--out", str(folder)]
-    done = subprocess.run(argv, env=os.environ, cwd=folder, capture_output=True, text=True, check=False)
+    argv = [sys.executable, "-m", "docs.generate", "--out", str(folder)]
+    path = os.pathsep.join(str(ROOT / folder) for folder in (".", "plugins", "spark_apps"))
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(argv, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
 

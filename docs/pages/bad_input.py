@@ -1,7 +1,6 @@
-"""Writes docs/bad-input.md from the table that the tests use, the reason codes and the limits; called by docs/generate.py."""
+"""Writes docs/bad-input.md from the table that the tests use, the reason codes and the limits."""
 
-from collections.abc import Callable, Iterable
-
+from docs.pages.text import page, table
 from fruits import photo_reader, vision
 from fruits.errors import REASONS
 from tests.fixtures.odd_photos import FEATURES, GROUPS, NO_PHOTO, OddPhoto
@@ -37,13 +36,12 @@ ODD_SHARDS = (
     ("a contributed photo", "left out, with a warning: a shard could not lose it when it must be erased"),
 )
 
-Table = Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
 
-
-def parts(table: Table) -> list[str]:
-    """Return the parts of the page; `table` formats a heading and rows."""
+def content() -> str:
+    """Return docs/bad-input.md."""
     count = sum(len(photos) for photos in GROUPS.values())
-    return [
+    return page(
+        "Bad input",
         "Every object of a drop ends as a row of `tables/features` or as a row of `tables/rejects` with a reason code. "
         "No object fails the run, holds it up, or is left out silently. Two kinds are no photos: the marker `_READY`, and the "
         "empty objects `folder/` that S3's console creates. A run with too many rejects is not published "
@@ -74,7 +72,7 @@ def parts(table: Table) -> list[str]:
         "the key, or because they take too long. `make run` uploads only files with the suffix of a photo that lie in the "
         "folder of a variety; the table also holds for drops that others uploaded.",
         *(part for group, photos in GROUPS.items() for part in (f"### {group}", table(("what", "becomes"), map(_row, photos)))),
-    ]
+    )
 
 
 def _row(photo: OddPhoto) -> tuple[str, str]:

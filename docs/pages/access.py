@@ -1,7 +1,6 @@
-"""Writes docs/access.md from the role table and from what is never called, which tests hold; called by docs/generate.py."""
+"""Writes docs/access.md from the role table and from what is never called, which tests hold."""
 
-from collections.abc import Callable, Iterable
-
+from docs.pages.text import page, table
 from tests.infra import never_called, role_table
 from tests.infra.role_table import Row
 
@@ -17,14 +16,13 @@ ROLES = {
     "deployer": ("a policy for people", "`make deploy`, `make undeploy`, `make release`"),
 }
 
-Table = Callable[[tuple[str, ...], Iterable[tuple[str, ...]]], str]
 
-
-def parts(table: Table) -> list[str]:
-    """Return the parts of the page; `table` formats a heading and rows."""
+def content() -> str:
+    """Return docs/access.md."""
     rows = role_table.rows()
     denials = sum(not row.is_allowed for row in rows)
-    return [
+    return page(
+        "Access",
         "The roles of [infra/access.yaml](../infra/access.yaml), each with what it calls and no more "
         "([0030](decisions/0030-own-roles.md)). Their names begin with the name of the deployment: `fruits-airflow`.",
         table(("role", "assumed by", "for"), ((f"`{role}`", *about) for role, about in ROLES.items())),
@@ -32,17 +30,17 @@ def parts(table: Table) -> list[str]:
         "(`tests/infra/test_role_table.py`). Another test replays what each role was recorded to request in end-to-end runs "
         "(`make record-calls`), and what CloudFormation calls for `infra/*.yaml` by the schemas of their resource types: nothing "
         "of it is denied.",
-        *(part for role in ROLES for part in _of_role(role, rows, table)),
+        *(part for role in ROLES for part in _of_role(role, rows)),
         "## Allowed, and never called",
         "What the recorded calls do not need, with the reason why it stays; a test compares the list.",
         table(
             ("role", "action", "resource", "why"),
             ((f"`{item.role}`", f"`{item.action}`", _code(item.resource), item.why) for item in never_called.items()),
         ),
-    ]
+    )
 
 
-def _of_role(role: str, rows: list[Row], table: Table) -> list[str]:
+def _of_role(role: str, rows: list[Row]) -> list[str]:
     own = [row for row in rows if row.call.role == role]
     cells = (
         ("may" if row.is_allowed else "**may not**", f"`{row.call.action}`", _code(row.resource), _conditions(row), row.why)
