@@ -38,6 +38,8 @@ class FeaturesRun:
         Price that the report expects, with Spot task nodes and S3's requests; None for a report without.
     actual_usd
         What the cluster has cost; None where that was not recorded.
+    is_actual_complete
+        Whether `actual_usd` has all instances; one of a type without a price is missing from it.
     """
 
     run: str
@@ -53,6 +55,7 @@ class FeaturesRun:
     seconds: float | None = None
     usd: float | None = None
     actual_usd: float | None = None
+    is_actual_complete: bool = True
     has_report: bool = False
 
 
@@ -66,10 +69,12 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
         names = bucket.folders(layout.RUNS)
         all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
         headlines = readers.map(lambda run: _headline(bucket, run), names)
-        costs = readers.map(lambda run: _actual_usd(bucket, run), names)
+        costs = readers.map(lambda run: read_json(bucket, layout.manifest(run, run_cost.TASK)).get("figures", {}), names)
         in_bucket = {
             run: replace(
-                _described(run, params, headline, airflow=known.get(run), committed=_committed(tables, run)), actual_usd=cost
+                _described(run, params, headline, airflow=known.get(run), committed=_committed(tables, run)),
+                actual_usd=cost.get("usd"),
+                is_actual_complete=all(instance["usd"] is not None for instance in cost.get("instances", ())),
             )
             for run, params, headline, cost in zip(names, all_params, headlines, costs, strict=True)
             if "drop" in params
@@ -87,11 +92,6 @@ def _headline(bucket: Bucket, run: str) -> dict[str, Any]:
     manifest = read_json(bucket, layout.manifest(run, REPORT.name))
     headline: dict[str, Any] = manifest.get("figures", {}).get("headline", {})
     return headline
-
-
-def _actual_usd(bucket: Bucket, run: str) -> float | None:
-    usd: float | None = read_json(bucket, layout.manifest(run, run_cost.TASK)).get("figures", {}).get("usd")
-    return usd
 
 
 def _committed(tables: Mapping[str, DeltaTable | None], run: str) -> str:

@@ -127,6 +127,20 @@ def test_the_price_is_the_one_that_the_report_expects(published: FeaturesRunPara
     assert ">0.73<" in reader.get("/").text
 
 
+@pytest.mark.parametrize(("usd_of_instances", "shown"), [((0.3, 0.11), ">0.41<"), ((0.3, None), ">at least 0.30<")])
+def test_the_actual_cost_says_when_an_instance_has_no_price(
+    published: FeaturesRunParams,
+    bucket: Bucket,
+    reader: TestClient,
+    usd_of_instances: tuple[float | None, ...],
+    shown: str,
+) -> None:
+    figures = {"usd": sum(filter(None, usd_of_instances)), "instances": [{"usd": usd} for usd in usd_of_instances]}
+    manifest = Manifest("record_cost", published.run, "2026-11-22T03:02:00+00:00", 0.0, figures=figures)
+    bucket.write(layout.manifest(published.run, "record_cost"), manifest.to_json().encode())
+    assert shown in reader.get("/").text
+
+
 def test_an_empty_bucket_is_explained(reader: TestClient) -> None:
     assert "There is no run yet" in reader.get("/").text
 
