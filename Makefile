@@ -53,14 +53,14 @@ env: .venv-run ## Print the variables for your own tools: eval "$$(make -s env)"
 model: .venv-run ## Build the feature extractor from its pinned weights
 	@$(PYTHON) -m release.extractor
 
-##@ Run it with docker-compose (needs Docker Engine 25 and Compose 2.24 or newer, and nothing else)
+##@ Run it with docker-compose (needs Docker Engine 25 and Compose 2.24 or newer, and python3)
 .PHONY: compose-up compose-run compose-down
 compose-up: ## Build and start LocalStack, PostgreSQL, EMR and Airflow as containers; creates .env if there is none
 	@$(COMPOSE_READY)
 	docker compose up --build --detach --wait --wait-timeout 600
 	@python3 local/compose/env.py --addresses
 
-compose-run: .images ## Featurize photos through them: IMAGES=folder, DROP=name, PARAMS='{"mode": "fit"}', PACK=1 as for make run
+compose-run: .images ## Featurize photos through them: IMAGES=folder, DROP=name, PARAMS='{"mode": "fit"}', TRAIN=1, PACK=1 as for make run
 	@$(COMPOSE_READY)
 	@docker compose ps --status running --quiet airflow-api-server | grep -q . || { \
 	  echo "compose-run: the services are not up; make compose-up first" >&2; exit 1; }
@@ -110,7 +110,7 @@ test-contributions: .venv-dev ## Follow a contributed photo in a browser from co
 test-yarn: .venv-dev ## Run stages on a real YARN, its containers killed and its logs read; about 4 minutes
 	$(PYTHON) -m pytest tests/local/stack/test_yarn_runs.py
 
-test-faults: .venv-dev ## Break the running services in some 30 ways and count what is lost; more than half an hour: KILLS=20 KEEP=1
+test-faults: .venv-dev ## Break the running services in some 40 ways and count what is lost; about 100 minutes: KILLS=20 KEEP=1
 	$(PYTHON) -m pytest tests/faults/test_executor.py tests/faults/test_clock_skew.py
 	$(PYTHON) -m pytest tests/faults --ignore tests/faults/test_executor.py --ignore tests/faults/test_clock_skew.py
 	@$(PYTHON) -m tests.faults.reliability_page $${KEEP:+--keep}
@@ -140,7 +140,7 @@ docs: .venv-dev ## Write the docs that follow from the code, and docs/performanc
 pictures: .venv-dev ## Take the pictures of docs/pictures in a real browser: IMAGES=folder
 	@$(PYTHON) docs/pictures.py $${IMAGES:+--images "$$IMAGES"} $${DROP:+--drop "$$DROP"}
 
-rollback: .venv-run ## Take a published run back: BUCKET=name RUN=name, with your AWS credentials; without RUN the classifier: MODEL=id (default: the one before)
+rollback: .venv-run ## Take a published run back: BUCKET=name RUN=name, with your AWS credentials; without RUN the classifier: MODEL=id (default: the previous one)
 	@$(PYTHON) -m fruits_airflow.rollback $${BUCKET:+--bucket "$$BUCKET"} $${MODEL:+--to "$$MODEL"} $${RUN:+--run "$$RUN"}
 
 erase: .venv-run ## Request the erasure of contributed photos: BUCKET=name CONTRIBUTION=id, or CONTRIBUTOR=hash for all of theirs, with your AWS credentials

@@ -2,7 +2,7 @@
 ### From published features to the current classifier.
 
 **What**: starts an EMR cluster, runs `train_classifier` and `evaluate_classifier` on it, terminates the cluster whatever
-happened, and makes the new classifier the current one, unless it is worse than the one before on the same held-out photos.
+happened, and makes the new classifier the current one, unless it is worse than the current one on the same held-out photos.
 
 **When**: after every publication of `fruits_features` (asset `fruits_features`); or triggered by hand.
 
@@ -18,7 +18,7 @@ happened, and makes the new classifier the current one, unless it is worse than 
 classifier that is worse is not a failure: `promote` is skipped, and its log and the model card have the reason. Where no features
 are published yet, the run ends as a success with its tasks skipped, without a cluster. A run that is marked as failed while it is
 running terminates its cluster, promotes nothing, and ends as failed by `fail_if_aborted`.
-To return to an earlier classifier: `python -m fruits_airflow.rollback --bucket NAME`.
+To return to an earlier classifier: `make rollback BUCKET=name`.
 """
 
 from datetime import datetime, timedelta

@@ -1,7 +1,7 @@
 """
 ### From a drop of fruit photos to published features.
 
-**What**: waits for a finished drop in `raw/<drop>/`, works out which photos are new, starts an EMR cluster, runs the stages
+**What**: waits for a complete drop in `raw/<drop>/`, works out which photos are new, starts an EMR cluster, runs the stages
 `featurize`, `fit_pca`, `transform_pca`, `validate`, `report` on it, terminates the cluster whatever happened, and publishes the
 results to three Delta tables.
 

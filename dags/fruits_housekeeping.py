@@ -16,9 +16,9 @@ where there are requests below `erasures/requests/`, all versions of everything.
 
 **Writes**: `tables/`, `raw/`, `contributions/`, `retention.json`; for an erasure also `runs/`, `logs/`, `models/`, `erasures/`.
 
-**If it fails**: `end_orphaned_clusters` is red when it has found such a cluster: it is terminated, and the log names its run.
+**If it fails**: `terminate_orphaned_clusters` fails when it has found such a cluster. It is terminated; the log names its run.
 Find out why neither `terminate_cluster` nor EMR's idle limit has ended it. `maintain_tables` is tried again an hour later.
-`enforce_retention` is red when it has found something that was kept for 15 days or longer: it is deleted, and an hour later the
+`enforce_retention` fails when it has found something that was kept for 15 days or longer: it is deleted, and an hour later the
 task looks again. The page "Retention" of "Fruit runs" shows the last look.
 `erase_contributions` is tried again an hour later; the request stays until everything is erased. It is skipped where there is no
 request, and while it waits for a run; after an erasure from the features, `fruits_classifier` starts.
@@ -45,8 +45,8 @@ from fruits_airflow.assets import FEATURES_PUBLISHED
 def fruits_housekeeping() -> None:
     """Wire the tasks, which are independent."""
 
-    @task(task_display_name="End orphaned clusters")
-    def end_orphaned_clusters() -> None:
+    @task(task_display_name="Terminate orphaned clusters")
+    def terminate_orphaned_clusters() -> None:
         """Terminate the clusters whose DAG run is over, and fail if there was one."""
         from airflow.providers.amazon.aws.hooks.emr import EmrHook
 
@@ -105,12 +105,12 @@ def fruits_housekeeping() -> None:
             return  # a failed task announces nothing; whatever else is wrong, the next hour finds it again
         if outcome.late or outcome.invalid:
             raise AirflowFailException(
-                f"{outcome.late} requests to erase have waited for days for a run under way, and {outcome.invalid} objects in "
-                "their place are no requests (docs/runbook.md)"
+                f"{outcome.late} erasure requests have waited for days because a run is queued or running; {outcome.invalid} "
+                "objects below erasures/requests/ are not valid requests (docs/runbook.md)"
             )
         raise AirflowSkipException(f"{outcome.done} requests are done and {outcome.waiting} wait; no features were erased")
 
-    end_orphaned_clusters()
+    terminate_orphaned_clusters()
     maintain_tables()
     enforce_retention()
     complete_contributed_drop()

@@ -73,14 +73,14 @@ def _say_states(deployment: Deployment) -> None:
     _say("\ninterrupted. The stacks, as they are now:")
     for stack in stacks(deployment):
         _say(f"  {stack.name}: {stack.status() or 'does not exist'}")
-    _say("CloudFormation ends what is in progress by itself. The same command goes on from there; make undeploy removes it.")
+    _say("CloudFormation finishes what is in progress. Run the same command to continue, or make undeploy to remove it.")
 
 
 def _ask(question: str) -> bool:
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
-        _say("\nthere is nobody to answer; YES=1 answers yes")
+        _say("\nno terminal to confirm on; set YES=1 to confirm")
         return False
 
 

@@ -125,7 +125,7 @@ def _of_bucket(deployment: Deployment, storage: Stack, say: Say) -> dict[str, st
         return {"BucketName": wanted}
     key = bucket.usable_key(s3, boto3.client("kms", region_name=deployment.region), wanted)
     say(
-        f"the bucket {wanted} is there already; unless you say no, it becomes part of the stack, as after make undeploy, with "
+        f"the bucket {wanted} already exists; if you confirm, it is imported into the stack, with "
         f"{f'its key {key}' if key else 'a new key'}"
     )
     return {"BucketName": wanted, "ExistingKeyArn": key}

@@ -75,7 +75,7 @@ def content() -> str:
             rows.append((f"`{layout.CURRENT_MODELS}`", "which models are current; rewritten under If-Match"))
         if heading == "Code":
             rows.append(
-                (f"`{layout.EMR_CERTIFICATES}`", "with which the nodes of clusters encrypt their traffic; by `make deploy`")
+                (f"`{layout.EMR_CERTIFICATES}`", "the certificates that encrypt traffic between nodes; written by `make deploy`")
             )
         if heading == "Contributions":
             rows.append((f"`{layout.RETENTION}`", "the oldest object of each prefix with photos, when it was last looked at"))
@@ -116,5 +116,5 @@ def _key(function: Callable[..., str]) -> str:
 
 
 def _of_key(function: Callable[..., str]) -> str:
-    text = inspect.cleandoc(function.__doc__ or "").splitlines()[0].rstrip(".").removesuffix(", ending with '/'")
+    text = inspect.cleandoc(function.__doc__ or "").splitlines()[0].rstrip(".").replace(", ending with '/'", "")
     return re.sub(r"^Return (the key of |the key |the )?", "", text)

@@ -40,8 +40,8 @@ def content() -> str:
         "What the planning task passes to every stage of a run, as arguments of its EMR step: `--bucket=my-fruits --run=…`.",
         *(part for pipeline in pipelines.PIPELINES for part in (f"### Stages of `{pipeline.dag_id}`", _run_params(pipeline))),
         "## Of a deployment",
-        f"The Airflow Variable `{settings.VARIABLE}`, a JSON object. `make run` and `make compose-up` write it; on AWS you "
-        "create it once.",
+        f"The Airflow Variable `{settings.VARIABLE}`, a JSON object. `make run` and `make compose-up` write it; on AWS "
+        "`make deploy` prints it: set it again whenever that changes.",
         table(
             ("field", "type", "default", "meaning"),
             ((f"`{item.name}`", _annotation(item), _default(item), described[item.name]) for item in fields(settings.Settings)),

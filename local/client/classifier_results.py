@@ -41,7 +41,7 @@ def print_success(console: Console, run: DagRun, fetched: Results) -> None:
         console.print(f"{name.replace('_', ' '):<18} {value:.4f}")
     states = {task.task: task.state for task in run.tasks}
     is_promoted = states.get("promote") == "success"
-    console.print(f"{'current':<18} {'yes' if is_promoted else 'no: the one before stays'}")
+    console.print(f"{'current':<18} {'yes' if is_promoted else 'no: the previous one stays'}")
     for finding in evaluated.findings:
         console.print(f"{finding.severity}: {finding.check}: {finding.message}")
     for path in fetched.files.values():

@@ -93,7 +93,7 @@ def print_failure(console: Console, run: DagRun, fetched: Results, log: LiveLog)
 def _why_nothing(run: DagRun) -> str:
     skipped = [task.task for task in run.tasks if task.state == "skipped"]
     if WAIT in skipped:
-        return "Skipped: the drop was not announced in time (no _READY). No cluster was started."
+        return "Skipped: the drop was not complete in time (no _READY). No cluster was started."
     return "Nothing new: every photo of the drop is in the features table already. No cluster was started."
 
 
@@ -101,10 +101,10 @@ def _figures(manifests: dict[str, Manifest]) -> list[tuple[str, str]]:
     featurized = manifests[FEATURIZE.name]
     speed = featurized.rows_in / featurized.seconds if featurized.seconds else 0.0
     lines = [
-        ("images", f"{featurized.rows_in:,}"),
+        ("photos", f"{featurized.rows_in:,}"),
         ("features", f"{featurized.rows_out:,}"),
         ("rejects", f"{featurized.rows_rejected:,}"),
-        ("images per second", f"{speed:.0f}"),
+        ("photos per second", f"{speed:.0f}"),
     ]
     reduced = manifests.get(FIT_PCA.name) or manifests.get(TRANSFORM_PCA.name)
     if reduced:

@@ -35,7 +35,7 @@ def complete_contributed_drops(bucket: Bucket, settings: Settings, *, now: datet
         completed.append(drop)
         log.info("Drop %s has contributed photos only, and is complete now", drop)
         if now >= begins + waiting_time:
-            log.warning("The daily run of drop %s waits no longer: trigger fruits_features with drop=%s", drop, drop)
+            log.warning("The daily run of drop %s has stopped waiting: trigger fruits_features with drop=%s", drop, drop)
     return completed
 
 

@@ -74,9 +74,9 @@ def read_index(bucket: Bucket, shard: ObjectInfo, indexes: set[str]) -> ShardInd
             index = ShardIndex.from_bytes(bucket.read(key))
             if index.is_of(etag=shard.etag, size_bytes=shard.size_bytes):
                 return index
-            log.warning("%s is of another shard than the one beside it, and is made again", key)
+            log.warning("%s does not match its shard; rebuilding it", key)
         except InvalidIndex as error:
-            log.warning("%s cannot be used, and is made again: %s", key, error)
+            log.warning("%s cannot be read; rebuilding it: %s", key, error)
     index = index_shard(bucket, shard)
     bucket.write(key, index.to_bytes())
     return index

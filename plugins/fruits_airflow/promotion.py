@@ -38,7 +38,7 @@ def promote_run(bucket: Bucket, params: RunParams, *, promotion: str) -> dict[st
     if evaluated.red:
         reasons = "; ".join(finding.message for finding in evaluated.red)
         log.warning("Classifier %s is not promoted: %s", model_id, reasons)
-        log.info("To use it all the same: python -m fruits_airflow.rollback --bucket %s --to %s", bucket.name, model_id)
+        log.info("To promote it anyway: make rollback BUCKET=%s MODEL=%s", bucket.name, model_id)
         raise AirflowSkipException(f"not promoted: {reasons}")
     if promotion == "never":
         log.info("Classifier %s is not promoted: promotion=never", model_id)

@@ -45,7 +45,9 @@ def roll_back(bucket: Bucket, *, to: str | None = None) -> tuple[str, str]:
     model_id = to or current.get("previous", "")
     existing = ", ".join(bucket.folders(CLASSIFIERS)) or "none"
     if not model_id:
-        raise CannotRollBack(f"classifier {current['model_id']} is the first one; name another with --to; existing: {existing}")
+        raise CannotRollBack(
+            f"classifier {current['model_id']} is the first one; name another one with MODEL=id (--to); existing: {existing}"
+        )
     try:
         card = json.loads(bucket.read(layout.classifier_card(model_id)))
     except FileNotFoundError:
@@ -68,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Make an earlier classifier current again; running services load it by themselves. Or take a run back.",
     )
     parser.add_argument("--bucket", required=True, help="the project's bucket")
-    parser.add_argument("--to", metavar="MODEL", help="id of the classifier (default: the one before the current one)")
+    parser.add_argument("--to", metavar="MODEL", help="id of the classifier (default: the previous one)")
     parser.add_argument("--run", help="take this published run back instead: tables and PCA as they were before it")
     arguments = parser.parse_args(argv)
     if arguments.run and arguments.to:

@@ -65,7 +65,7 @@ EVALUATE_CLASSIFIER = Stage(
     name="evaluate_classifier",
     does="Scores the new and the current classifier on the same held-out photos, and writes the model card.",
     reads="tables/features/, runs/<run>/retained.json, models/classifier/",
-    writes="models/classifier/<model_id>/{card.json,card.html}; findings in its manifest",
+    writes="models/classifier/<model_id>/{card.json,card.html}, findings in its manifest",
 )
 
 CLASSIFIER_PIPELINE = Pipeline(

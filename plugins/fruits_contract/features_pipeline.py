@@ -46,7 +46,7 @@ COMPONENTS = ParamSpec(
 MAX_REJECT_RATIO = ParamSpec(
     "max_reject_ratio",
     0.05,
-    "Largest share of unreadable photos in the batch; above it the run is red and publishes nothing.",
+    "Largest share of unreadable photos in the batch; above it validate reports a red finding and nothing is published.",
     {"type": "number", "minimum": 0, "maximum": 1},
     EXPERT_SECTION,
 )

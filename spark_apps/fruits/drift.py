@@ -1,4 +1,4 @@
-"""Compares a run with the run before, by the figures of their reports."""
+"""Compares a run with the previous run, by the figures of their reports."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -70,7 +70,7 @@ def show_photos(run: StageRun[Any], *, what: str, total: int) -> Iterator[str]:
         try:
             run.storage.delete_folder(folder)
         except StorageError as error:
-            print(f"{run.stage.name}: the counts of the tasks are left behind: {error}", file=sys.stderr, flush=True)
+            print(f"{run.stage.name}: task counts could not be deleted: {error}", file=sys.stderr, flush=True)
 
 
 class Speed:

@@ -37,8 +37,8 @@ LIMITS = (
 SPLIT = (
     "Held out from training: the last rotation axis of each variety, the last quarter of the frames where there is one axis, or "
     "a quarter of the originals with all their copies where names are no frames. Neighbouring frames of one axis are near "
-    "copies. A random split puts such neighbours on both sides, so its figure is about frames that were all but seen, not about "
-    "new photos."
+    "copies. A random split puts such neighbours on both sides, so its figure is about frames almost identical to training "
+    "frames, not about new photos."
 )
 
 

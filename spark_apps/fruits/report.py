@@ -53,7 +53,7 @@ class ReportInputs:
 
 
 def figures_of(inputs: ReportInputs) -> dict[str, Any]:
-    """Return the report's figures, the content of `report.json` but the comparison with the run before."""
+    """Return the report's figures, the content of `report.json` but the comparison with the previous run."""
     manifests = inputs.manifests
     by_stage = {manifest.stage: manifest for manifest in manifests}
     featurized, transformed = by_stage[FEATURIZE.name], by_stage[TRANSFORM_PCA.name]

@@ -46,10 +46,10 @@ def scree_figure(spectrum: list[float], *, kept: int) -> dict[str, Any]:
     source = ColumnDataSource({"rank": ranks, "share": np.array(spectrum), "total": np.cumsum(spectrum)})
     plot = _figure("scree", FIGURE_HEIGHT_PX, x_axis_label="component", y_axis_label="share of the variance")
     bars = plot.vbar(x="rank", top="share", width=0.8, source=source, color="#6f94c4", legend_label="each component")
-    plot.line(x="rank", y="total", source=source, color="#3f9b56", line_width=2.5, legend_label="all up to it")
+    plot.line(x="rank", y="total", source=source, color="#3f9b56", line_width=2.5, legend_label="cumulative")
     label = f"k = {kept}: {sum(spectrum[:kept]):.1%}"
     plot.vspan(x=[kept], color="#d0453c", line_dash="dashed", line_width=2, legend_label=label)
-    tooltips = [("component", "@rank"), ("share", "@share{0.0%}"), ("all up to it", "@total{0.0%}")]
+    tooltips = [("component", "@rank"), ("share", "@share{0.0%}"), ("cumulative", "@total{0.0%}")]
     plot.add_tools(HoverTool(tooltips=tooltips, renderers=[bars], mode="vline"))
     plot.y_range = Range1d(start=0, end=1.02)
     plot.toolbar_location = None

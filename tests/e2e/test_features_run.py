@@ -267,7 +267,7 @@ def test_a_cleared_stage_waits_for_its_step_on_its_cluster(stack, cleared):
 def test_housekeeping_leaves_the_cluster_of_a_running_run_alone(cleared):
     _, housekeeping = cleared
     assert housekeeping.state == "success"
-    assert "is in use" in housekeeping.log("end_orphaned_clusters")
+    assert "is in use" in housekeeping.log("terminate_orphaned_clusters")
 
 
 def test_an_erasure_waits_for_a_running_run_and_is_not_lost(stack, cleared):

@@ -64,7 +64,7 @@ def test_emr_service_killed(faulty: FaultyStack, drop: str, record: Record) -> N
         faulty.wait_for_step(dag_run_id, "featurize")
         psutil.Process(faulty.pid("emr")).kill()
 
-    record(faulty.survive("EMR's emulator killed, and its clusters with it", drop, kill))
+    record(faulty.survive("the EMR emulator killed, and its clusters with it", drop, kill))
 
 
 def test_task_process_killed_in_publish(faulty: FaultyStack, drop: str, record: Record) -> None:

@@ -28,7 +28,7 @@ def test_it_runs_every_hour_and_one_at_a_time(dags: dict[str, Any]) -> None:
 
 def test_its_tasks_do_not_wait_for_each_other(dags: dict[str, Any]) -> None:
     assert {task.task_id: task.downstream_task_ids for task in dags["fruits_housekeeping"].tasks} == {
-        "end_orphaned_clusters": set(),
+        "terminate_orphaned_clusters": set(),
         "maintain_tables": set(),
         "enforce_retention": set(),
         "complete_contributed_drop": set(),

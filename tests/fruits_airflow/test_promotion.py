@@ -101,7 +101,7 @@ def test_what_cannot_be_rolled_back_to_is_refused(bucket: Bucket) -> None:
     with pytest.raises(CannotRollBack, match="no classifier is current"):
         roll_back(bucket)
     promote_run(bucket, evaluated(bucket, "r1", "c1"), promotion=IF_NOT_WORSE)
-    with pytest.raises(CannotRollBack, match="c1 is the first one; name another with --to; existing: c1"):
+    with pytest.raises(CannotRollBack, match=r"c1 is the first one; name another one with MODEL=id \(--to\); existing: c1"):
         roll_back(bucket)
     with pytest.raises(CannotRollBack, match="there is no classifier c9; existing: c1"):
         roll_back(bucket, to="c9")

@@ -157,7 +157,7 @@ def test_the_bucket_stays_and_becomes_part_of_the_next_deployment(deployment: De
 
     again = Session()
     assert deploy_stacks(deployment, again.steps)["BucketName"] == outputs["BucketName"]
-    assert "is there already; unless you say no" in again.text
+    assert "already exists; if you confirm" in again.text
     assert s3.get_object(Bucket=outputs["BucketName"], Key="kept")["Body"].read() == b"x"
 
 

@@ -38,7 +38,7 @@ LEFT_BEHIND = "part-00000-999.parquet"
 PLAN = PlanSummary(
     instance="m7a.xlarge", nodes=2, expected_seconds=600, spot_usd=0.11, on_demand_usd=0.2, s3_usd=0.004, previous_run="r0"
 )
-# What the report reads of the report of the run before.
+# What the report reads of the report of the previous run.
 REPORT_BEFORE = {
     "run": "r0",
     "drop": "earlier",

@@ -1,4 +1,4 @@
-"""A run is compared with the run before, also with the report of an earlier release."""
+"""A run is compared with the previous run, also with the report of an earlier release."""
 
 from typing import Any
 

@@ -38,7 +38,7 @@ RESULT_LINKS = {REPORT.name: (ReportLink(),), EVALUATE_CLASSIFIER.name: (ModelCa
 
 
 class CreateClusterOperator(EmrCreateJobFlowOperator):
-    """Request the run's cluster, unless it is there already, and do not wait for it."""
+    """Request the run's cluster, unless it exists already, and do not wait for it."""
 
     custom_operator_name = "EmrCreateJobFlow"
     aws_hook_class = ReattachingHook
@@ -107,7 +107,7 @@ class StageOperator(EmrAddStepsOperator):
             self.operator_extra_links = (*RESULT_LINKS.get(stage.name, ()), StepLogLink(), SparkHistoryLink(), *LINKS)
 
     def execute(self, context: Context) -> list[str]:
-        """Add the step, unless it is there already, and defer until it has ended."""
+        """Add the step, unless it exists already, and defer until it has ended."""
         from fruits_airflow.bucket import Bucket
         from fruits_airflow.commits import is_published
 

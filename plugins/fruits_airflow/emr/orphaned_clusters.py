@@ -34,16 +34,16 @@ def check_for_orphans(emr: Any, settings: Settings, context: Context) -> None:
     def is_alive(dag_id: str, dag_run_id: str) -> bool:
         return bool(ti.get_dr_count(dag_id=dag_id, run_ids=[dag_run_id], states=["queued", "running"]))
 
-    ended, errors = end_orphaned_clusters(emr, settings, is_alive=is_alive, now=datetime.now(UTC))
+    ended, errors = terminate_orphaned_clusters(emr, settings, is_alive=is_alive, now=datetime.now(UTC))
     if ended:
-        failed = f"; not everything could be looked at: {'; '.join(errors)}" if errors else ""
-        raise AirflowFailException(f"Clusters were left by their runs, and are terminated now: {'; '.join(ended)}{failed}")
+        failed = f"; not all clusters could be checked: {'; '.join(errors)}" if errors else ""
+        raise AirflowFailException(f"Orphaned clusters found and terminated: {'; '.join(ended)}{failed}")
     if errors:
-        raise RuntimeError(f"Clusters could not be looked at: {'; '.join(errors)}")
-    log.info("No cluster was left by its run")
+        raise RuntimeError(f"Clusters could not be checked: {'; '.join(errors)}")
+    log.info("No orphaned clusters")
 
 
-def end_orphaned_clusters(
+def terminate_orphaned_clusters(
     emr: Any, settings: Settings, *, is_alive: Callable[[str, str], bool], now: datetime
 ) -> tuple[list[str], list[str]]:
     """Terminate every cluster of the deployment whose run is over or deleted, or that is older than a run may be.

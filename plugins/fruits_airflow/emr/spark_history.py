@@ -50,7 +50,7 @@ def spark_history_address(emr: Any, cluster: str, *, bucket: str) -> str:
     except (ClientError, BotoCoreError) as error:
         raise NoSparkHistory(
             f"EMR does not show the history of cluster {cluster}: {error}. It keeps a history for 30 days, and Airflow's role "
-            "needs the permissions that docs/production.md lists."
+            "needs the PersistentAppUI permissions of infra/access.yaml."
         ) from error
 
 

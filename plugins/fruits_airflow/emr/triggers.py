@@ -71,7 +71,7 @@ class ReportingTrigger(AwsBaseWaiterTrigger):
                 if time.time() > self.deadline:
                     yield super()._event_from_exception(AirflowException(f"EMR cannot be reached: {error}"))
                     return
-                self.log.warning("EMR cannot be reached, the wait goes on: %s", error)
+                self.log.warning("EMR cannot be reached; still waiting: %s", error)
                 await asyncio.sleep(self.waiter_delay)
 
     def _event_from_exception(self, error: AirflowException) -> TriggerEvent:
@@ -91,7 +91,7 @@ class ReportingTrigger(AwsBaseWaiterTrigger):
                         await asyncio.sleep(REPORT_EVERY_S)
                         self.log.info("%s", await self.news() or f"{await state.describe(emr)}, {time.time() - self.since:.0f} s")
             except Exception as error:
-                self.log.warning("the progress is not reported: %s", error)
+                self.log.warning("Cannot report progress: %s", error)
                 await asyncio.sleep(REPORT_EVERY_S)
 
     async def news(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from fruits_airflow.emr import orphaned_clusters, tags
-from fruits_airflow.emr.orphaned_clusters import RUN_LIMIT, YOUNG, check_for_orphans, end_orphaned_clusters
+from fruits_airflow.emr.orphaned_clusters import RUN_LIMIT, YOUNG, check_for_orphans, terminate_orphaned_clusters
 from fruits_airflow.settings import Settings
 from tests.local.emr.emr_client import Service
 
@@ -36,7 +36,7 @@ def end(emulator: Service, settings: Settings, *, is_alive: bool, after: timedel
         assert (dag_id, dag_run_id) == ("fruits_features", RUN)
         return is_alive
 
-    ended, errors = end_orphaned_clusters(emulator.emr, settings, is_alive=answer, now=datetime.now(UTC) + after)
+    ended, errors = terminate_orphaned_clusters(emulator.emr, settings, is_alive=answer, now=datetime.now(UTC) + after)
     assert errors == []
     return ended
 
@@ -110,9 +110,9 @@ def test_a_cluster_that_cannot_be_terminated_keeps_no_other_from_being_ended(emu
 
     emr.terminate_job_flows.side_effect = terminate
     later = datetime.now(UTC) + LATER
-    (line,), errors = end_orphaned_clusters(emr, settings, is_alive=lambda dag, run: False, now=later)
+    (line,), errors = terminate_orphaned_clusters(emr, settings, is_alive=lambda dag, run: False, now=later)
     assert other in line
     assert errors == ["protected"]
     context: Any = {"ti": Mock(get_dr_count=Mock(side_effect=RuntimeError("away")))}
-    with pytest.raises(RuntimeError, match="Clusters could not be looked at: away"):
+    with pytest.raises(RuntimeError, match="Clusters could not be checked: away"):
         check_for_orphans(emulator.emr, settings, context)

@@ -102,5 +102,5 @@ def test_a_report_opened_by_itself_is_sandboxed_too(page: Page, published: Featu
 def test_a_page_opened_by_its_address_inside_the_ui_is_shown(page: Page, published: FeaturesRunParams) -> None:
     page.goto(f"/plugin/fruits/fruits/runs/{published.run}")
     expect(in_frame(page).get_by_role("heading", name="Report of drop first")).to_be_visible()
-    in_frame(page).get_by_role("link", name="All runs").click()
-    expect(in_frame(page).get_by_role("heading", name="Runs of fruits_features")).to_be_visible()
+    in_frame(page).get_by_role("link", name="Fruit runs").click()
+    expect(in_frame(page).get_by_role("heading", name="Fruit runs")).to_be_visible()

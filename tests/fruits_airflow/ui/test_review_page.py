@@ -114,7 +114,7 @@ def test_photos_are_reviewed_by_keyboard_alone(page: Page, url: str, bucket: Buc
     page.keyboard.press("s")
     expect(status).to_contain_text("Skipped. 2 waiting")
     page.keyboard.press("r")
-    expect(page.get_by_text("No photo waits for you")).to_be_visible()
+    expect(page.get_by_text("No photos to review")).to_be_visible()
     expect(status).to_contain_text("Rejected and deleted. 1 waiting")
     assert violations(page) == []
     left = [item.key for item in bucket.objects(layout.CONTRIBUTED_PHOTOS)]
@@ -160,4 +160,4 @@ def test_the_keys_can_be_turned_off(page: Page, url: str, bucket: Bucket) -> Non
         page.keyboard.press(key)
     expect(page.get_by_role("img", name="The contributed photo")).to_be_visible()
     page.get_by_role("button", name="Skip").click()
-    expect(page.get_by_text("No photo waits for you")).to_be_visible()
+    expect(page.get_by_text("No photos to review")).to_be_visible()

@@ -2,8 +2,8 @@
 "use strict";
 
 const VERDICTS = {
-  not_sure: "It is not sure.",
-  unknown: "It does not know such a fruit.",
+  not_sure: "Not sure.",
+  unknown: "Unknown fruit.",
 };
 const REFUSALS = {
   claim_lost: "Another reviewer was faster with the last photo. Your decision has changed nothing.",
@@ -91,7 +91,7 @@ function showKnown(known) {
       row.append(image);
     }
     if (!photos.length) {
-      row.textContent = "None is in the bucket any more.";
+      row.textContent = "None left in the bucket.";
     }
     group.append(heading, row);
     return group;
@@ -131,7 +131,7 @@ async function once(action) {
   try {
     await action();
   } catch (error) {
-    element("message").textContent = `That has failed: ${error.message}. Try again.`;
+    element("message").textContent = `That failed: ${error.message}. Try again.`;
     element("nothing").hidden = !element("photo-and-guess").hidden;
   } finally {
     isBusy = false;
