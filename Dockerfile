@@ -8,8 +8,7 @@ RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nolog
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/fruits:/opt/fruits/plugins:/opt/fruits/spark_apps \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    HOME=/tmp LANG=C.UTF-8 \
-    AWS_CONFIG_FILE=/opt/fruits/local/compose/aws-config AWS_EC2_METADATA_DISABLED=true AWS_ALLOW_HTTP=true
+    HOME=/tmp LANG=C.UTF-8
 WORKDIR /opt/fruits
 
 FROM ${PYTHON_IMAGE} AS airflow-packages

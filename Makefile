@@ -65,6 +65,7 @@ compose-run: .images ## Featurize photos through them: IMAGES=folder, DROP=name,
 	@docker compose ps --status running --quiet airflow-api-server | grep -q . || { \
 	  echo "compose-run: the services are not up; make compose-up first" >&2; exit 1; }
 	@mkdir -p out; name="$${COMPOSE_PROJECT_NAME:-fruits}-run-$$$$"; \
+	  case "$$IMAGES" in "~/"*) IMAGES="$$HOME/$${IMAGES#??}";; esac; \
 	  trap 'docker stop --time 60 "$$name" >/dev/null 2>&1; exit 130' INT TERM HUP; \
 	  docker compose run --rm --quiet-pull --name "$$name" --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/out:$(CURDIR)/out" \
 	  $${IMAGES:+--volume "$$(realpath "$$IMAGES"):/photos/$$(basename "$$(realpath "$$IMAGES")"):ro"} run \
@@ -172,7 +173,7 @@ lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements-dev.txt requirements-dev.in
 	@$(UV) $(COMPILE) -o requirements-notebook.txt requirements-notebook.in
 	@$(UV) for set in airflow emr extractor; do \
-	  $(COMPILE) -c requirements.txt -o local/compose/requirements/$$set.txt local/compose/requirements/$$set.in; done
+	  $(COMPILE) -c requirements.txt -o local/compose/requirements/$$set.txt local/compose/requirements/$$set.in || exit 1; done
 	@$(UV) $(COMPILE) -o serving/requirements.txt serving/requirements.in
 	@$(UV) $(COMPILE) -o bootstrap/requirements.txt bootstrap/requirements.in
 	@$(UV) $(COMPILE) -o bootstrap/requirements-tensorflow.txt bootstrap/requirements-tensorflow.in

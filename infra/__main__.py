@@ -10,7 +10,7 @@ import sys
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deploy import Declined, Steps, airflow_variable, deploy_stacks
+from infra.deploy import Declined, Dialog, airflow_variable, deploy_stacks
 from infra.stacks import Deployment, DeploymentError, stacks
 from infra.undeploy import undeploy
 from release import contents, extractor, weights, wheelhouse
@@ -31,16 +31,16 @@ def main() -> int:
     arguments = parser.parse_args()
     if wrong := [item for item in arguments.overrides if "=" not in item]:
         parser.error(f"OVERRIDES has {' '.join(wrong)}; expected NAME=VALUE, such as OVERRIDES='MonthlyUsd=50'")
-    deployment = Deployment(stack=arguments.stack, region=arguments.region, values=_values(arguments))
+    deployment = Deployment(stack=arguments.stack, region=arguments.region, values=_parameter_values(arguments))
     # boto3 reads AWS_DEFAULT_REGION, other clients AWS_REGION
     os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = deployment.region
     boto3.setup_default_session(region_name=deployment.region)
-    steps = Steps(say=_say, confirm=(lambda question: True) if arguments.yes else _ask)
+    dialog = Dialog(say=_say, confirm=(lambda question: True) if arguments.yes else _ask)
     try:
         if arguments.command == "deploy":
-            _deploy(deployment, steps)
+            _deploy(deployment, dialog)
         else:
-            undeploy(deployment, steps, with_data=arguments.data == "delete")
+            undeploy(deployment, dialog, with_data=arguments.data == "delete")
     except KeyboardInterrupt:
         _say_states(deployment)
         return INTERRUPTED
@@ -54,13 +54,13 @@ def main() -> int:
     return 0
 
 
-def _deploy(deployment: Deployment, steps: Steps) -> None:
-    outputs = deploy_stacks(deployment, steps)
+def _deploy(deployment: Deployment, dialog: Dialog) -> None:
+    outputs = deploy_stacks(deployment, dialog)
     release = upload_release(outputs["BucketName"], say=_say).release
     _say(f"\nThe Airflow Variable `fruits`:\n{airflow_variable(deployment, outputs, release)}\n{NEXT}")
 
 
-def _values(arguments: argparse.Namespace) -> dict[str, str]:
+def _parameter_values(arguments: argparse.Namespace) -> dict[str, str]:
     values = dict(item.split("=", 1) for item in arguments.overrides)
     if arguments.bucket:
         values["BucketName"] = arguments.bucket

@@ -4,12 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from infra.progress import IN_PROGRESS, POLL_S, Say, newest_event, wait, way_out
+from infra.progress import IN_PROGRESS, POLL_S, Say, last_end, newest_event, remedy, wait
 from infra.stacks import Deployment, DeploymentError, Stack
 
 PREFIX = "make-deploy-"
 NO_CHANGES = ("didn't contain changes", "no updates are to be performed", "does not contain changes")
-# A stack in one of these has never been whole, or was to be deleted: it can only be deleted.
+# A stack in one of these was never created completely, or failed to be deleted: it can only be deleted.
 DEAD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS")
 EMPTY = "REVIEW_IN_PROGRESS"
 HEADER = ("action", "resource", "type", "replacement")
@@ -62,7 +62,7 @@ def await_earlier(stack: Stack, *, say: Say, poll_s: float = POLL_S) -> str:
         return status
     say(f"{stack.name}: {status}, of an earlier command; waiting for its end")
     try:
-        wait(stack, say=say, poll_s=poll_s)
+        wait(stack, say=say, since=last_end(stack), poll_s=poll_s)
     except DeploymentError as error:
         say(str(error))
     return stack.status()
@@ -79,7 +79,7 @@ def settle(stack: Stack, *, say: Say, poll_s: float = POLL_S) -> None:
     """Bring a stack that an earlier command has left behind into a state from which a change set can start."""
     status = await_earlier(stack, say=say, poll_s=poll_s)
     if status == "UPDATE_ROLLBACK_FAILED":
-        raise DeploymentError(f"the stack {stack.name} is {status}. {way_out(stack, status)}")
+        raise DeploymentError(f"the stack {stack.name} is {status}. {remedy(stack, status)}")
     if status in DEAD:
         reason = "an earlier change set was not executed" if status == EMPTY else f"it is {status} and cannot be updated"
         say(f"{stack.name}: deleting it first, because {reason}")

@@ -18,12 +18,12 @@ Confirm = Callable[[str], bool]
 
 
 class Declined(RuntimeError):
-    """The user has not said yes; nothing of what was asked for was done."""
+    """The user declined; nothing that the question named was done."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
-    """How a command talks to its user and waits: `say` prints a line, `confirm` asks a question."""
+class Dialog:
+    """The command's output and questions: `say` prints a line, `confirm` asks for a yes; `poll_s` is the polling interval."""
 
     say: Say
     confirm: Confirm
@@ -43,7 +43,7 @@ def check(deployment: Deployment) -> None:
         raise DeploymentError(f"STACK is {name!r}, {len(name)} characters long; expected at most 20")
 
 
-def deploy_stacks(deployment: Deployment, steps: Steps, *, folder: Path = FOLDER) -> dict[str, str]:
+def deploy_stacks(deployment: Deployment, dialog: Dialog, *, folder: Path = FOLDER) -> dict[str, str]:
     """Create or update the stacks and the certificates of clusters; return the outputs of all stacks by name.
 
     A second call changes nothing.
@@ -61,15 +61,15 @@ def deploy_stacks(deployment: Deployment, steps: Steps, *, folder: Path = FOLDER
     _check_names_of_values(own, values)
     _check_user_has_given(own, values)
     for stack in own:
-        change_sets.settle(stack, say=steps.say, poll_s=steps.poll_s)
-    values |= _of_bucket(deployment, own[0], steps.say)
+        change_sets.settle(stack, say=dialog.say, poll_s=dialog.poll_s)
+    values |= _bucket_parameters(deployment, own[0], dialog.say)
     outputs: dict[str, str] = {}
     for stack in own:
-        _update(stack, deployment, values | outputs, steps)
+        _update(stack, deployment, values | outputs, dialog)
         outputs |= stack.outputs()
     s3 = boto3.client("s3", region_name=deployment.region)
     expires, are_new = certificates.ensure(s3, outputs["BucketName"], deployment.region)
-    steps.say(f"certificates of clusters: {'new, ' if are_new else ''}valid until {expires:%Y-%m-%d}")
+    dialog.say(f"certificates of clusters: {'new, ' if are_new else ''}valid until {expires:%Y-%m-%d}")
     return outputs
 
 
@@ -111,7 +111,7 @@ def _check_user_has_given(own: list[Stack], values: dict[str, str]) -> None:
             raise DeploymentError(f"the stack {stack.name} needs {name}; nothing was changed. Give it: {FROM_USER[name]}")
 
 
-def _of_bucket(deployment: Deployment, storage: Stack, say: Say) -> dict[str, str]:
+def _bucket_parameters(deployment: Deployment, storage: Stack, say: Say) -> dict[str, str]:
     """Return the values of the bucket's parameters: its name, and the key of one that an earlier deployment has left."""
     current = storage.outputs().get("BucketName", "")
     wanted = deployment.values.get("BucketName", current) or default_bucket(deployment)
@@ -125,7 +125,7 @@ def _of_bucket(deployment: Deployment, storage: Stack, say: Say) -> dict[str, st
         return {"BucketName": wanted}
     key = bucket.usable_key(s3, boto3.client("kms", region_name=deployment.region), wanted)
     say(
-        f"the bucket {wanted} already exists; if you confirm, it is imported into the stack, with "
+        f"the bucket {wanted} already exists; the change set below imports it into the stack, with "
         f"{f'its key {key}' if key else 'a new key'}"
     )
     return {"BucketName": wanted, "ExistingKeyArn": key}
@@ -137,16 +137,16 @@ def default_bucket(deployment: Deployment) -> str:
     return f"{deployment.stack}-{account}-{deployment.region}"
 
 
-def _update(stack: Stack, deployment: Deployment, values: dict[str, str], steps: Steps) -> None:
-    change_set = change_sets.create(stack, deployment, values, poll_s=steps.poll_s)
+def _update(stack: Stack, deployment: Deployment, values: dict[str, str], dialog: Dialog) -> None:
+    change_set = change_sets.create(stack, deployment, values, poll_s=dialog.poll_s)
     if change_set is None:
-        steps.say(f"{stack.name}: no changes")
+        dialog.say(f"{stack.name}: no changes")
         return
     try:
-        steps.say(f"{stack.name}:\n{change_sets.table(change_set.changes())}")
-        if not steps.confirm(f"Make these changes to {stack.name}?"):
-            raise Declined(f"{stack.name} was not changed, nor the stacks after it; those before it are as shown above")
+        dialog.say(f"{stack.name}:\n{change_sets.table(change_set.changes())}")
+        if not dialog.confirm(f"Make these changes to {stack.name}?"):
+            raise Declined(f"Stopped at {stack.name}: it and the stacks after it are unchanged, those before it are up to date")
     except (Declined, KeyboardInterrupt):
         change_set.discard()
         raise
-    change_set.execute(say=steps.say, poll_s=steps.poll_s)
+    change_set.execute(say=dialog.say, poll_s=dialog.poll_s)

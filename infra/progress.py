@@ -25,10 +25,19 @@ def newest_event(stack: Stack) -> str:
     return events[0]["EventId"] if events else ""
 
 
+def last_end(stack: Stack) -> str:
+    """Return the id of the event that ended the operation before the current one; '' if there was none."""
+    for page in stack.cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack.name):
+        for event in page["StackEvents"]:
+            if event["LogicalResourceId"] == stack.name and not event["ResourceStatus"].endswith(IN_PROGRESS):
+                return str(event["EventId"])
+    return ""
+
+
 def wait(stack: Stack, *, say: Say, since: str = "", poll_s: float = POLL_S) -> None:
     """Wait until CloudFormation is done with the stack.
 
-    Says once what became of each resource, by the events after `since`, and every 15 s what is in progress.
+    Reports each resource once when it is done, by the events after `since`, and every 15 s those still in progress.
 
     Raises
     ------
@@ -107,11 +116,11 @@ def _explain(stack: Stack, status: str, failures: list[str]) -> str:
     causes = [text for text in failures if not any(word in text.lower() for word in CAUSED_BY_OTHERS)]
     reason = (stack.describe() or {}).get("StackStatusReason", "CloudFormation gives no reason")
     lines = "".join(f"\n  {text}" for text in causes or failures or [reason])
-    return f"the stack {stack.name} ended as {status}:{lines}\n{way_out(stack, status)}"
+    return f"the stack {stack.name} ended as {status}:{lines}\n{remedy(stack, status)}"
 
 
-def way_out(stack: Stack, status: str) -> str:
-    """Return what the user can do about a stack in a state that no command leads out of by itself."""
+def remedy(stack: Stack, status: str) -> str:
+    """Return what the user can do about a stack that ended in `status`."""
     if status == "UPDATE_ROLLBACK_FAILED":
         return (
             "Remove the cause, then: aws cloudformation continue-update-rollback "

@@ -14,7 +14,7 @@ BUDGET_REGION = "eu-central-1"
 
 
 class DeploymentError(RuntimeError):
-    """The deployment cannot go on; the message says what was found, why, and the way out."""
+    """The deployment cannot continue; the message says what was found, why, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +114,7 @@ def stacks(deployment: Deployment, *, folder: Path = FOLDER) -> Iterator[Stack]:
     for name in ORDER:
         template = folder / f"{name}.yaml"
         if template.exists():
+            # The budgets of all regions are in one, so their stacks name the region of the deployment.
+            suffix = f"budget-{deployment.region}" if name == "budget" else name
             region = BUDGET_REGION if name == "budget" else deployment.region
-            client = boto3.client("cloudformation", region_name=region)
-            yield Stack(f"{deployment.stack}-{name}", template, client)
+            yield Stack(f"{deployment.stack}-{suffix}", template, boto3.client("cloudformation", region_name=region))

@@ -13,7 +13,10 @@ ROLES = {
     "emr-service": ("EMR", "instances, disks and network interfaces of clusters"),
     "emr-node": ("EC2, as instance profile", "bootstrap action, stages and EMR's agent on the nodes"),
     "serving": ("ECS or Lambda", "the prediction service"),
-    "deployer": ("a policy for people", "`make deploy`, `make undeploy`, `make release`"),
+    "deployer": (
+        "a policy for people",
+        "`make deploy`, `make release`; `make undeploy` deletes the policy itself, and needs an administrator",
+    ),
 }
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from infra.deploy import Steps, airflow_variable, check, deploy_stacks
+from infra.deploy import Dialog, airflow_variable, check, deploy_stacks
 from infra.stacks import Deployment, DeploymentError
 from local import AIRFLOW_USER
 from local.compose import EMR_STATE
@@ -30,7 +30,7 @@ def main() -> None:
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL)
     _write_password()
     _say(f"deploying infra/ into {region}, as `make deploy` does on AWS")
-    outputs = deploy_stacks(deployment, Steps(say=_say, confirm=lambda question: True, poll_s=POLL_S))
+    outputs = deploy_stacks(deployment, Dialog(say=_say, confirm=lambda question: True, poll_s=POLL_S))
     release = upload_release(outputs["BucketName"], say=_say).release
     _write_connection_and_variable(region, json.loads(airflow_variable(deployment, outputs, release)))
     _say("done")

@@ -32,6 +32,8 @@ def complete(example: Path, target: Path) -> dict[str, str]:
     """Write `target`, for this user only, and return its variables; a second call changes nothing."""
     known = read(target)
     text = target.read_text() if target.exists() else example.read_text()
+    if text and not text.endswith("\n"):
+        text += "\n"
     missing = [name for name in read(example) if name not in dict(_LINE.findall(text))]
     text += "".join(f"{name}={read(example)[name]}\n" for name in missing)
     for name, generate in GENERATED.items():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import tenacity
 
@@ -34,9 +35,10 @@ def require_up(stack: Stack) -> None:
 
 
 def up(stack: Stack) -> Stack:
-    """Return when all services answer; if one is down, all are restarted. A start that fails or is interrupted is undone.
+    """Return when all services answer; if one is down, all are restarted. They stay up until `down`.
 
-    Spark runs on what $FRUITS_SPARK requests. Without it: as in the services that are up already, else as local[*].
+    A start that fails or is interrupted is undone. Spark runs on what $FRUITS_SPARK requests. Without it: as in the services
+    that are up already, else as local[*].
 
     Returns
     -------
@@ -48,6 +50,12 @@ def up(stack: Stack) -> Stack:
     StackError
         The services are up and run Spark on something else, or a service did not start.
     """
+    running = _ensure_up(stack)
+    _kept_up(running).touch()
+    return running
+
+
+def _ensure_up(stack: Stack) -> Stack:
     requested = spark.requested_master()
     stack.make_folders()
     with interrupts.raised_once(), _one_at_a_time(stack):
@@ -93,15 +101,36 @@ def status(stack: Stack) -> list[Status]:
 
 @contextmanager
 def session(stack: Stack) -> Iterator[Stack]:
-    """Run the body with the services up; stop them afterwards unless they were up before."""
-    with interrupts.raised_once():
-        was_up = Supervisor(stack).is_up()
-        running = up(stack)
+    """Run the body with the services up; the last session stops them, unless `up` has started them."""
+    stack.make_folders()
+    with interrupts.raised_once(), (stack.sockets / "sessions.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Waiting for another command, which is stopping the services ...")
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        if not Supervisor(stack).is_up():
+            _kept_up(stack).unlink(missing_ok=True)  # left by services that were killed
+        running = _ensure_up(stack)
         try:
             yield running
         finally:
-            if not was_up:
+            if not _kept_up(running).exists() and _is_last(lock):
                 down(running)
+
+
+def _kept_up(stack: Stack) -> Path:
+    """Return the file that says that `up` has started the services, or has found them up: no session stops them."""
+    return stack.sockets / "kept-up"
+
+
+def _is_last(lock: IO[str]) -> bool:
+    """Return whether no other session holds the lock; if so, keep further ones waiting until it is closed."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _report_taken_port(state: tenacity.RetryCallState) -> None:
@@ -143,6 +172,7 @@ def _stop(stack: Stack) -> None:
             with working("Stopping the services"):
                 Supervisor(stack).stop()
             say("All stopped")
+        _kept_up(stack).unlink(missing_ok=True)
 
 
 @contextmanager

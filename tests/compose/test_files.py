@@ -33,7 +33,7 @@ def test_env_gets_generated_secrets_and_a_second_call_changes_nothing(tmp_path: 
 
 def test_env_keeps_what_a_person_wrote_and_gains_what_is_new(tmp_path: Path) -> None:
     target = tmp_path / ".env"
-    target.write_text("# mine\nAIRFLOW_PORT=9999\nAIRFLOW_PASSWORD=pear\n")
+    target.write_text("# mine\nAIRFLOW_PORT=9999\nAIRFLOW_PASSWORD=pear")  # without a final newline, as some editors save it
     found = env.complete(REPO / ".env.example", target)
     assert (found["AIRFLOW_PORT"], found["AIRFLOW_PASSWORD"]) == ("9999", "pear")
     assert found["POSTGRES_PASSWORD"]
@@ -58,6 +58,10 @@ def test_every_published_port_is_on_loopback() -> None:
     published = [port for service in services.values() for port in service.get("ports", [])]
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_the_images_have_no_settings_of_localstack() -> None:
+    assert not re.search(r"\bAWS_\w+=", (REPO / "Dockerfile").read_text()), "they are for production as well"
 
 
 def test_the_jars_of_the_image_are_those_that_spark_is_tested_with() -> None:

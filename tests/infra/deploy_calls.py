@@ -34,7 +34,7 @@ RESOURCES = {
     "kms": {"CreateKey": "*", "": KEY},
     "s3": {"": f"arn:aws:s3:::{BUCKET}"},
     "elasticmapreduce": {"": "*"},
-    "budgets": {"": f"arn:aws:budgets::{ACCOUNT}:budget/{STACK}"},
+    "budgets": {"": f"arn:aws:budgets::{ACCOUNT}:budget/{STACK}-you@example.org"},
     "billing": {"": f"arn:aws:billing::{ACCOUNT}:billingview/primary"},
 }
 OWN = {"aws:ResourceTag/aws:cloudformation:stack-name": f"{STACK}-network"}
@@ -93,7 +93,7 @@ OF_STACKS = [
 # What make deploy and make undeploy call themselves (infra/*.py); make release is recorded.
 OF_COMMANDS = {
     f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}-storage/1": OF_STACKS,
-    f"arn:aws:cloudformation:eu-central-1:{ACCOUNT}:stack/{STACK}-budget/1": OF_STACKS,
+    f"arn:aws:cloudformation:eu-central-1:{ACCOUNT}:stack/{STACK}-budget-{REGION}/1": OF_STACKS,
     f"arn:aws:s3:::{BUCKET}": [
         "s3:DeleteBucket",
         "s3:GetBucketTagging",

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from infra import change_sets, stacks
-from infra.deploy import Declined, Steps, airflow_variable, deploy_stacks
+from infra.deploy import Declined, Dialog, airflow_variable, deploy_stacks
 from infra.stacks import FOLDER, Deployment, DeploymentError
 from infra.undeploy import undeploy
 
@@ -39,7 +39,7 @@ class Session:
         self.said: list[str] = []
         self.questions: list[str] = []
         self.answer = answer
-        self.steps = Steps(say=self.said.append, confirm=self._confirm, poll_s=0.1)
+        self.dialog = Dialog(say=self.said.append, confirm=self._confirm, poll_s=0.1)
 
     @property
     def text(self) -> str:
@@ -52,10 +52,10 @@ class Session:
 
 @pytest.fixture
 def deployment(localstack: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    monkeypatch.setattr("infra.undeploy.refuse_with_live_clusters", lambda deployment, name: None)  # LocalStack has no EMR
+    monkeypatch.setattr("infra.undeploy.refuse_while_clusters_live", lambda deployment, name: None)  # LocalStack has no EMR
     found = Deployment(stack=f"t{time.time_ns() % 10**9}", region=REGION, values={"Email": "me@example.org"})
     yield found
-    undeploy(found, Session().steps, with_data=True)
+    undeploy(found, Session().dialog, with_data=True)
 
 
 @pytest.fixture
@@ -91,21 +91,21 @@ def left_of(deployment: Deployment, outputs: dict[str, str]) -> list[Any]:
 
 def test_deployed_twice_and_undeployed_without_a_trace(deployment: Deployment) -> None:
     first = Session()
-    outputs = deploy_stacks(deployment, first.steps)
+    outputs = deploy_stacks(deployment, first.dialog)
     assert set(statuses(deployment).values()) == {"CREATE_COMPLETE"}
     assert "  Add     Bucket    AWS::S3::Bucket        -" in first.said[0].splitlines()
     assert len(first.questions) == len(statuses(deployment))
     again = Session(answer=False)
-    assert deploy_stacks(deployment, again.steps) == outputs
+    assert deploy_stacks(deployment, again.dialog) == outputs
     assert [line for line in again.said if "no changes" not in line] == [again.said[-1]], again.text
     assert again.questions == []
 
-    undeploy(deployment, Session().steps, with_data=True)
+    undeploy(deployment, Session().dialog, with_data=True)
     assert left_of(deployment, outputs) == []
 
 
 def test_the_types_that_localstack_cannot_create_are_named(deployment: Deployment) -> None:
-    deploy_stacks(deployment, Session().steps)
+    deploy_stacks(deployment, Session().dialog)
     not_created = {
         resource["ResourceType"]
         for stack in stacks.stacks(deployment)
@@ -118,7 +118,7 @@ def test_the_types_that_localstack_cannot_create_are_named(deployment: Deploymen
 
 
 def test_the_network_has_three_private_subnets_and_two_endpoints(deployment: Deployment) -> None:
-    outputs = deploy_stacks(deployment, Session().steps)
+    outputs = deploy_stacks(deployment, Session().dialog)
     ec2 = boto3.client("ec2", region_name=REGION)
     in_vpc = [{"Name": "vpc-id", "Values": [outputs["VpcId"]]}]
     subnets = ec2.describe_subnets(SubnetIds=outputs["SubnetIds"].split(","))["Subnets"]
@@ -139,7 +139,7 @@ def test_the_network_has_three_private_subnets_and_two_endpoints(deployment: Dep
 
 
 def test_the_airflow_variable_is_of_what_was_made(deployment: Deployment) -> None:
-    outputs = deploy_stacks(deployment, Session().steps)
+    outputs = deploy_stacks(deployment, Session().dialog)
     variable = json.loads(airflow_variable(deployment, outputs, "abc"))
     assert variable["bucket"] == outputs["BucketName"] and variable["deployment"] == deployment.stack
     assert ",".join(variable["subnets"]) == outputs["SubnetIds"]
@@ -147,28 +147,28 @@ def test_the_airflow_variable_is_of_what_was_made(deployment: Deployment) -> Non
 
 
 def test_the_bucket_stays_and_becomes_part_of_the_next_deployment(deployment: Deployment) -> None:
-    outputs = deploy_stacks(deployment, Session().steps)
+    outputs = deploy_stacks(deployment, Session().dialog)
     s3 = boto3.client("s3", region_name=REGION)
     s3.put_object(Bucket=outputs["BucketName"], Key="kept", Body=b"x")
     user = Session()
-    undeploy(deployment, user.steps)
+    undeploy(deployment, user.dialog)
     assert f"kept: the bucket {outputs['BucketName']}" in user.text
     assert s3.get_object(Bucket=outputs["BucketName"], Key="kept")["Body"].read() == b"x"
 
     again = Session()
-    assert deploy_stacks(deployment, again.steps)["BucketName"] == outputs["BucketName"]
-    assert "already exists; if you confirm" in again.text
+    assert deploy_stacks(deployment, again.dialog)["BucketName"] == outputs["BucketName"]
+    assert "already exists; the change set below imports it" in again.text
     assert s3.get_object(Bucket=outputs["BucketName"], Key="kept")["Body"].read() == b"x"
 
 
 def test_who_says_no_changes_nothing(deployment: Deployment) -> None:
     with pytest.raises(Declined):
-        deploy_stacks(deployment, Session(answer=False).steps)
+        deploy_stacks(deployment, Session(answer=False).dialog)
     assert set(statuses(deployment).values()) == {""}
-    deploy_stacks(deployment, Session().steps)
+    deploy_stacks(deployment, Session().dialog)
     before = statuses(deployment)
     with pytest.raises(Declined, match="nothing was deleted"):
-        undeploy(deployment, Session(answer=False).steps)
+        undeploy(deployment, Session(answer=False).dialog)
     assert statuses(deployment) == before
 
 
@@ -177,7 +177,7 @@ def test_an_interrupt_at_the_question_leaves_no_change_set(deployment: Deploymen
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        deploy_stacks(deployment, Steps(say=lambda text: None, confirm=interrupt, poll_s=0.1))
+        deploy_stacks(deployment, Dialog(say=lambda text: None, confirm=interrupt, poll_s=0.1))
     assert set(statuses(deployment).values()) == {""}
 
 
@@ -187,24 +187,22 @@ def test_what_a_killed_command_has_left_is_deleted_first_and_said(deployment: De
     change_sets.create(storage, deployment, values, poll_s=0.1)  # and then the process was killed
     assert storage.status() == "REVIEW_IN_PROGRESS"
     user = Session()
-    deploy_stacks(deployment, user.steps)
+    deploy_stacks(deployment, user.dialog)
     assert f"{storage.name}: deleting it first, because an earlier change set was not executed" in user.said
 
 
-def test_a_failure_names_resource_reason_and_way_out_and_the_next_try_begins_anew(
-    deployment: Deployment, templates: Path
-) -> None:
+def test_a_failure_names_resource_reason_and_remedy_and_the_next_try_begins_anew(deployment: Deployment, templates: Path) -> None:
     (templates / "network.yaml").write_text(LOST)
     plain = Deployment(stack=deployment.stack, region=REGION)
     with pytest.raises(DeploymentError) as failed:
-        deploy_stacks(plain, Session().steps, folder=templates)
+        deploy_stacks(plain, Session().dialog, folder=templates)
     assert f"the stack {plain.stack}-network ended as ROLLBACK_COMPLETE" in str(failed.value)
     assert "Lost (AWS::EC2::Subnet): " in str(failed.value) and "vpc-00000000 does not exist" in str(failed.value)
     assert "Remove the cause, then run the same command again" in str(failed.value)
 
     shutil.copy(FOLDER / "network.yaml", templates)
     user = Session()
-    deploy_stacks(plain, user.steps, folder=templates)
+    deploy_stacks(plain, user.dialog, folder=templates)
     assert f"{plain.stack}-network: deleting it first, because it is ROLLBACK_COMPLETE and cannot be updated" in user.said
     assert f"{plain.stack}-storage: no changes" in user.said
 
@@ -212,21 +210,42 @@ def test_a_failure_names_resource_reason_and_way_out_and_the_next_try_begins_ane
 def test_what_only_the_user_knows_is_asked_for_before_anything_is_created(deployment: Deployment) -> None:
     plain = Deployment(stack=deployment.stack, region=REGION)
     with pytest.raises(DeploymentError, match=r"needs Email; nothing was changed\. Give it: EMAIL=you@example\.org"):
-        deploy_stacks(plain, Session().steps)
+        deploy_stacks(plain, Session().dialog)
     wrong = Deployment(stack=deployment.stack, region=REGION, values={**deployment.values, "MonthlyUs": "3"})
     with pytest.raises(DeploymentError, match=r"no template has the parameter MonthlyUs; known: .*MonthlyUsd"):
-        deploy_stacks(wrong, Session().steps)
+        deploy_stacks(wrong, Session().dialog)
     assert set(statuses(deployment).values()) == {""}
 
 
 def test_a_bucket_is_not_renamed(deployment: Deployment) -> None:
-    deploy_stacks(deployment, Session().steps)
+    deploy_stacks(deployment, Session().dialog)
     other = Deployment(stack=deployment.stack, region=REGION, values={"BucketName": "another-bucket"})
     with pytest.raises(DeploymentError, match="cannot be renamed to another-bucket"):
-        deploy_stacks(other, Session().steps)
+        deploy_stacks(other, Session().dialog)
+
+
+def test_nothing_is_deleted_while_somebody_has_the_deployers_policy(deployment: Deployment) -> None:
+    outputs = deploy_stacks(deployment, Session().dialog)
+    iam = boto3.client("iam")
+    iam.create_user(UserName=deployment.stack)
+    iam.attach_user_policy(UserName=deployment.stack, PolicyArn=outputs["DeployerPolicyArn"])
+    before = statuses(deployment)
+    with pytest.raises(DeploymentError, match=f"attached to {deployment.stack}, .*Nothing was deleted"):
+        undeploy(deployment, Session().dialog)
+    assert statuses(deployment) == before
+    iam.detach_user_policy(UserName=deployment.stack, PolicyArn=outputs["DeployerPolicyArn"])
+
+
+def test_the_budget_of_another_region_stays(deployment: Deployment) -> None:
+    deploy_stacks(deployment, Session().dialog)
+    before = statuses(deployment)
+    user = Session()
+    undeploy(Deployment(stack=deployment.stack, region="eu-west-1", values=deployment.values), user.dialog)
+    assert "nothing to do" in user.text
+    assert statuses(deployment) == before
 
 
 def test_a_second_undeploy_has_nothing_to_do(deployment: Deployment) -> None:
     user = Session()
-    undeploy(deployment, user.steps)
+    undeploy(deployment, user.dialog)
     assert user.said == [f"there are no stacks of {deployment.stack} in {REGION}: nothing to do"]

@@ -72,4 +72,4 @@ def test_nobody_to_answer_is_a_no(monkeypatch, capsys) -> None:
 
     monkeypatch.setattr("builtins.input", end_of_file)
     assert not command._ask("Make these changes?")
-    assert "YES=1 answers yes" in capsys.readouterr().out
+    assert "set YES=1 to confirm" in capsys.readouterr().out

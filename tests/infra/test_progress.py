@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import progress
-from infra.change_sets import settle, table
+from infra.change_sets import await_earlier, settle, table
 from infra.progress import wait
 from infra.stacks import DeploymentError, Stack
 
@@ -51,6 +51,19 @@ class CloudFormation:
 
 def _stack(statuses: list[str], *events: tuple[str, str, str]) -> Stack:
     return Stack("fruits-network", Path("network.yaml"), CloudFormation(statuses, list(events)))
+
+
+def test_an_operation_of_an_earlier_command_is_followed_from_its_own_beginning() -> None:
+    said: list[str] = []
+    stack = _stack(
+        ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"],
+        ("Endpoint", "CREATE_FAILED", "the limit of endpoints was reached in March"),
+        ("fruits-network", "UPDATE_ROLLBACK_COMPLETE", ""),
+        ("fruits-network", "UPDATE_IN_PROGRESS", ""),
+        ("Endpoint", "UPDATE_COMPLETE", ""),
+    )
+    await_earlier(stack, say=said.append, poll_s=0)
+    assert [line for line in said if "Endpoint" in line] == [said[-1]] and "UPDATE_COMPLETE" in said[-1]
 
 
 def test_a_failure_names_the_cause_and_not_what_it_took_along() -> None:

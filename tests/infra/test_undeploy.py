@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from infra.stacks import Deployment, DeploymentError
-from infra.undeploy import refuse_with_live_clusters
+from infra.undeploy import refuse_while_clusters_live
 from tests.local.emr.conftest import run_service
 from tests.local.emr.emr_client import Service
 
@@ -32,19 +32,19 @@ def _tags(deployment: str) -> list[dict[str, str]]:
 def test_a_live_cluster_of_the_deployment_is_named(emr: Service) -> None:
     own = emr.run(Name="fruits first", Tags=_tags("fruits"))
     with pytest.raises(DeploymentError, match=f"alive: {own}\\. Wait for the end of their runs.*Nothing was deleted"):
-        refuse_with_live_clusters(DEPLOYMENT, "bucket")
+        refuse_while_clusters_live(DEPLOYMENT, "bucket")
     emr.emr.terminate_job_flows(JobFlowIds=[own])
     emr.wait_for_end(own)
-    refuse_with_live_clusters(DEPLOYMENT, "bucket")
+    refuse_while_clusters_live(DEPLOYMENT, "bucket")
 
 
 def test_a_cluster_whose_deployment_is_named_after_the_bucket_is_found(emr: Service) -> None:
     emr.run(Name="fruits first", Tags=_tags("bucket"))
     with pytest.raises(DeploymentError, match="are alive"):
-        refuse_with_live_clusters(DEPLOYMENT, "bucket")
+        refuse_while_clusters_live(DEPLOYMENT, "bucket")
 
 
 def test_clusters_of_others_do_not_matter(emr: Service) -> None:
     emr.run(Name="fruits first", Tags=_tags("other"))
     emr.run(Name="something else", Tags=_tags("fruits"))
-    refuse_with_live_clusters(DEPLOYMENT, "bucket")
+    refuse_while_clusters_live(DEPLOYMENT, "bucket")

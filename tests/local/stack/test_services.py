@@ -44,9 +44,14 @@ except obstore.exceptions.AlreadyExistsError:
 """
 
 
-IMPATIENT_RUN = (
-    "import sys; from local import cli; from local.client import run; run.SILENCE_LIMIT_S = 3; sys.exit(cli.main(['run']))"
-)
+IMPATIENT_RUN = """
+import sys
+from local import cli
+from local.client import dag_runs
+
+dag_runs.SILENCE_LIMIT_S = 3
+sys.exit(cli.main(["run"]))
+"""
 
 
 def python(*argv: str, stack: Stack, **options) -> subprocess.Popen:
@@ -168,6 +173,23 @@ def test_a_session_leaves_running_what_was_up(running, stack):
     with services.session(stack) as inside:
         assert inside == running
     assert Supervisor(stack).is_up()
+
+
+def test_the_last_session_stops_the_services(own_stack: Stack) -> None:
+    with services.session(own_stack) as outer:
+        with services.session(own_stack):
+            pass
+        assert Supervisor(outer).is_up(), "the other session still needs them"
+        first = Supervisor(outer).processes()
+    assert not Supervisor(outer).processes() and first
+
+
+def test_up_keeps_up_what_a_session_has_started(own_stack: Stack) -> None:
+    with services.session(own_stack) as inside:
+        services.up(own_stack)
+    assert Supervisor(inside).is_up()
+    services.down(inside)
+    assert not Supervisor(inside).processes()
 
 
 def test_env_survives_a_shell(running, stack):
