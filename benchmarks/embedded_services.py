@@ -11,7 +11,7 @@ from local.client.airflow_api import AirflowApi, AirflowRefused
 from local.client.pack import CannotPack
 from local.client.upload import CannotUpload
 from local.deploy import deploy
-from local.stack import StackError, ports, programs, readiness, services, spark
+from local.stack import StackError, jars, ports, programs, readiness, services, spark
 from local.stack.stack import Secrets, Stack
 from local.stack.supervision import Supervisor
 from release.contents import MissingSource
@@ -35,7 +35,7 @@ def s3_only() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="fruits-bench-", ignore_cleanup_errors=True) as folder:
         stack = Stack(Path(folder) / "state", Secrets.generate(), programs.choose_ports("local"))
         stack.make_folders()
-        spark.fetch_jars()
+        jars.fetch("spark35")
         spark.write_config(stack.spark_conf, s3_endpoint=stack.url("s3"))
         s3 = [program for program in programs.table(stack) if program.name == "s3"]
         os.environ.clear()

@@ -12,7 +12,7 @@ import tenacity
 
 from local import interrupts
 from local.console import say, working
-from local.stack import StackError, airflow, programs, readiness, spark, spark_history, yarn
+from local.stack import StackError, airflow, jars, programs, readiness, spark, spark_history, yarn
 from local.stack.stack import Stack
 from local.stack.supervision import Supervisor
 
@@ -144,9 +144,9 @@ def _start(stack: Stack) -> Stack:
     try:
         if stack.master == "yarn":
             yarn.check(stack)
-            spark.fetch_jars("yarn")
+            jars.fetch("yarn")
         with working("Fetching the S3A jars for Spark"):
-            spark.fetch_jars()
+            jars.fetch("spark35")
         supervisor.end_leftovers()  # before ports are chosen: they may hold the preferred ones
         stack = replace(stack, ports=programs.choose_ports(stack.master))
         stack.save()

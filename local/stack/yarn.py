@@ -3,7 +3,7 @@
 import re
 
 from local import CACHE
-from local.stack import spark
+from local.stack import jars, spark
 from local.stack.stack import MARK, Stack
 
 PREFERRED_PORTS = {
@@ -56,7 +56,7 @@ def prepare(stack: Stack) -> None:
 
 def command(stack: Stack, name: str) -> list[str]:
     """Return the command line of one of `CLASSES`."""
-    class_path = [str(stack.spark_conf), f"{spark.jars('yarn')}/*", f"{spark.spark_home()}/jars/*"]
+    class_path = [str(stack.spark_conf), f"{jars.folder_of('yarn')}/*", f"{spark.spark_home()}/jars/*"]
     return [
         str(spark.java_home() / "bin" / "java"),
         *JAVA_OPTIONS,

@@ -13,6 +13,7 @@ from fruits_contract.regions import EU_REGIONS
 from infra.stacks import BUDGET_REGION
 from local import REPO
 from local.compose import deploy, env
+from local.stack import jars
 
 COMPOSE = (REPO / "docker-compose.yaml").read_text()
 TEMPLATES = sorted((REPO / "infra").glob("*.yaml"))
@@ -65,9 +66,10 @@ def test_the_images_have_no_settings_of_localstack() -> None:
 
 
 def test_the_jars_of_the_image_are_those_that_spark_is_tested_with() -> None:
-    added = re.findall(r"--checksum=sha256:([0-9a-f]{64}) \S+/(\S+\.jar) ", (REPO / "Dockerfile").read_text())
-    pinned = (REPO / "local" / "stack" / "spark_templates" / "jars-spark35.sha256").read_text().split("\n")
-    assert sorted(f"{digest}  {name}" for digest, name in added) == sorted(filter(None, pinned))
+    added = re.findall(
+        r"--checksum=sha256:([0-9a-f]{64}) https://repo1\.maven\.org/maven2/(\S+\.jar) ", (REPO / "Dockerfile").read_text()
+    )
+    assert {path: digest for digest, path in added} == jars.pinned("spark35")
 
 
 @pytest.mark.parametrize("name", ["airflow", "emr", "extractor"])

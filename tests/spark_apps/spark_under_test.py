@@ -4,17 +4,15 @@ Spark 3.5 is that of the embedded services. Spark 4.0 needs a full JDK 17 (jdk4p
 credentials provider.
 """
 
-import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pyspark
 import pytest
 
-from local.stack import spark
+from local.stack import jars, spark
 from local.stack.stack import LOOPBACK, kept_variables
 
 IS_4 = int(pyspark.__version__.split(".")[0]) >= 4
@@ -43,13 +41,12 @@ def write_config(state: Path, *, s3_endpoint: str) -> Path:
     """Fetch the S3A jars where they are missing, render the configuration and return its folder."""
     conf = state / "spark-conf"
     if not IS_4:
-        spark.fetch_jars()
+        jars.fetch("spark35")
         spark.write_config(conf, s3_endpoint=s3_endpoint)
         return conf
-    jars = spark.jars("spark40")
-    _fetch_jars_of_spark_4(jars)
+    jars_of_4 = jars.fetch("spark40")
     spark.write_config(conf, s3_endpoint=s3_endpoint)
-    replaced = {str(spark.jars()): str(jars), **PROVIDERS}
+    replaced = {str(jars.folder_of("spark35")): str(jars_of_4), **PROVIDERS}
     for name in spark.CONFIG_FILES:
         file = conf / name
         text = file.read_text()
@@ -74,20 +71,3 @@ def variables(conf: Path, s3: dict[str, str]) -> dict[str, str]:
         "no_proxy": LOOPBACK,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-
-
-def _fetch_jars_of_spark_4(folder: Path) -> None:
-    pinned = dict(reversed(line.split()) for line in (spark.TEMPLATES / "jars-spark40.sha256").read_text().splitlines())
-    if _digests(folder) == pinned:
-        return
-    trust = spark.MACHINE_TRUST_STORE
-    java = [f"{java_home()}/bin/java", *([f"-Djavax.net.ssl.trustStore={trust}"] if os.access(trust, os.R_OK) else [])]
-    ivy = ["-cp", f"{spark.spark_home()}/jars/*", "org.apache.ivy.Main", "-ivy", f"{spark.TEMPLATES}/ivy-spark40.xml"]
-    with tempfile.TemporaryDirectory() as cache:
-        where = ["-cache", cache, "-confs", "default", "-types", "jar", "-retrieve", f"{folder}/[artifact]-[revision].[ext]"]
-        done = subprocess.run([*java, *ivy, *where], capture_output=True, text=True, check=False)
-    assert _digests(folder) == pinned, f"Ivy left with code {done.returncode}: {(done.stdout + done.stderr)[-2000:]}"
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    return {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}

@@ -24,7 +24,7 @@ from fruits_contract.features_pipeline import FeaturesRunParams
 from local import REPO
 from local.client import synthetic_photos
 from local.client.upload import upload_drop
-from local.stack import programs, readiness, spark, spark_history, yarn
+from local.stack import jars, programs, readiness, spark, spark_history, yarn
 from local.stack.stack import Secrets, Stack
 from local.stack.supervision import Supervisor
 from release import contents
@@ -133,9 +133,9 @@ class YarnStack:
 def yarn_stack(tmp_path_factory: pytest.TempPathFactory, extractor: Extractor) -> Iterator[YarnStack]:
     stack = make_stack(tmp_path_factory.mktemp("yarn") / "state", "yarn")
     try:
-        spark.fetch_jars()
-        spark.fetch_jars("yarn")
-    except spark.JarsUnobtainable as error:
+        jars.fetch("spark35")
+        jars.fetch("yarn")
+    except jars.JarsUnobtainable as error:
         pytest.skip(f"the jars of YARN cannot be fetched here: {error}")
     os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))  # made by importing it
     from fruits_airflow.settings import Settings
