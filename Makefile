@@ -116,12 +116,10 @@ test-faults: .venv-dev ## Break the running services in some 40 ways and count w
 	$(PYTHON) -m pytest tests/faults --ignore tests/faults/test_executor.py --ignore tests/faults/test_clock_skew.py
 	@$(PYTHON) -m tests.faults.reliability_page $${KEEP:+--keep}
 
-test-spark4: model ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
-	@$(SET_UP) .venv-spark4/.stamp
+test-spark4: model .venv-spark4 ## Run the Spark tests on Spark 4.0, in .venv-spark4; needs a full JDK 17, and says so where there is none
 	.venv-spark4/bin/python -m pytest -m spark4 tests/spark_apps
 
-test-oldest-airflow: model ## Parse the DAGs, test operators and make a run on the oldest Airflow that works, in .venv-oldest-airflow; about 15 minutes
-	@$(SET_UP) .venv-oldest-airflow/.stamp
+test-oldest-airflow: model .venv-oldest-airflow ## Parse the DAGs, test operators and make a run on the oldest Airflow that works, in .venv-oldest-airflow; about 15 minutes
 	.venv-oldest-airflow/bin/python -m pytest $(OLDEST_AIRFLOW)
 
 # Without the pages, which it cannot show, the tests of Airflow's newer scheduling code, and what Airflow has no part in.
@@ -186,7 +184,7 @@ lock: ## Pin the newest versions that requirements*.in allow
 
 clean: ## Stop the services, then delete .venv, .fruits and out with all results
 	@[ ! -x $(PYTHON) ] || $(PYTHON) -m local down
-	rm -rf .venv .venv-spark4 .venv-oldest-airflow .venv-peers .venv-notebook .venv-fuzz .venv-infra .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(OTHER_VENVS) .fruits out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 ##@ Measure (REPETITIONS=5 KEEP=1 OPTIONS="--help"; run nothing else at the same time)
 .PHONY: bench-featurize bench-packed bench-pca bench-latency bench-scale bench-serving bench-training bench-copies bench-wild bench-report bench-embedding bench-publish bench-drops bench-dag
@@ -238,23 +236,14 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 
 # ---- set-up: a stamp says which set .venv holds. The run set is only added to what is there, so that `make run` never removes what
 # the dev set, or somebody else's set-up, put beside it; the dev set is made exactly.
-.PHONY: .venv-run .venv-dev .venv-peers .venv-notebook .venv-fuzz .venv-infra
+OTHER_VENVS = .venv-spark4 .venv-oldest-airflow .venv-peers .venv-notebook .venv-fuzz .venv-infra
+.PHONY: .venv-run .venv-dev $(OTHER_VENVS)
 .venv-run:
 	@$(SET_UP) .venv/.run.stamp
 .venv-dev:
 	@$(SET_UP) .venv/.dev.stamp
-
-.venv-peers:
-	@$(SET_UP) .venv-peers/.stamp
-
-.venv-notebook:
-	@$(SET_UP) .venv-notebook/.stamp
-
-.venv-fuzz:
-	@$(SET_UP) .venv-fuzz/.stamp
-
-.venv-infra:
-	@$(SET_UP) .venv-infra/.stamp
+$(OTHER_VENVS):
+	@$(SET_UP) $@/.stamp
 
 .venv/.run.stamp: requirements.txt
 	@$(IN_VENV) install --require-hashes -r requirements.txt 1>&2
@@ -268,33 +257,14 @@ BENCH_OPTIONS = $${REPETITIONS:+--repetitions "$$REPETITIONS"} $${KEEP:+--keep} 
 	@touch .venv/.run.stamp $@
 
 .venv-spark4/.stamp: requirements-spark4.txt
-	@$(UV) { [ -x .venv-spark4/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-spark4; } && \
-	  VIRTUAL_ENV="$(CURDIR)/.venv-spark4" "$$uv" pip sync --require-hashes requirements-spark4.txt 1>&2
-	@touch $@
-
 .venv-oldest-airflow/.stamp: requirements-oldest-airflow.txt
-	@$(UV) { [ -x .venv-oldest-airflow/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-oldest-airflow; } && \
-	  VIRTUAL_ENV="$(CURDIR)/.venv-oldest-airflow" "$$uv" pip sync --require-hashes requirements-oldest-airflow.txt 1>&2
-	@touch $@
-
 .venv-peers/.stamp: benchmarks/requirements-peers.txt
-	@$(UV) { [ -x .venv-peers/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-peers; } && \
-	  VIRTUAL_ENV="$(CURDIR)/.venv-peers" "$$uv" pip sync --require-hashes benchmarks/requirements-peers.txt 1>&2
-	@touch $@
-
 .venv-notebook/.stamp: requirements-notebook.txt
-	@$(UV) { [ -x .venv-notebook/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-notebook; } && \
-	  VIRTUAL_ENV="$(CURDIR)/.venv-notebook" "$$uv" pip sync --require-hashes requirements-notebook.txt 1>&2
-	@touch $@
-
-.venv-infra/.stamp: infra/requirements.txt
-	@$(UV) { [ -x .venv-infra/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-infra; } && \
-	  VIRTUAL_ENV="$(CURDIR)/.venv-infra" "$$uv" pip sync --require-hashes infra/requirements.txt 1>&2
-	@touch $@
-
 .venv-fuzz/.stamp: tests/fuzz/requirements.txt
-	@$(UV) { [ -x .venv-fuzz/bin/python ] || "$$uv" venv --clear --python 3.11 .venv-fuzz; } && \
-	  VIRTUAL_ENV="$(CURDIR)/.venv-fuzz" "$$uv" pip sync --require-hashes tests/fuzz/requirements.txt 1>&2
+.venv-infra/.stamp: infra/requirements.txt
+$(OTHER_VENVS:=/.stamp):
+	@$(UV) { [ -x $(@D)/bin/python ] || "$$uv" venv --clear --python 3.11 $(@D); } && \
+	  VIRTUAL_ENV="$(CURDIR)/$(@D)" "$$uv" pip sync --require-hashes $< 1>&2
 	@touch $@
 
 IN_VENV = $(UV) { [ -x $(PYTHON) ] || "$$uv" venv --clear --python 3.11 .venv; } && VIRTUAL_ENV="$(CURDIR)/.venv" "$$uv" pip

