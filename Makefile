@@ -127,7 +127,7 @@ OLDEST_AIRFLOW = tests/fruits_airflow --ignore tests/fruits_airflow/ui --ignore 
   --ignore tests/fruits_airflow/test_many_publishers.py --ignore tests/fruits_airflow/test_run_rollback.py \
   tests/release/test_plugins_zip.py \
   tests/e2e/test_features_run.py::test_a_first_drop_is_fitted_published_and_leaves_no_cluster \
-  tests/e2e/test_features_run.py::test_a_run_marked_as_failed_ends_as_failed_without_cluster_and_publication
+  tests/e2e/test_interrupted_runs.py::test_a_run_marked_as_failed_ends_as_failed_without_cluster_and_publication
 
 fuzz: .venv-fuzz ## Decode mutated photos, guided by coverage: RUNS=2000; inputs that crash it are kept in out/fuzz
 	@.venv-fuzz/bin/python tests/fuzz/fuzz_decoding.py --runs "$${RUNS:-2000}"
@@ -164,7 +164,7 @@ check-infra: .venv-infra ## Look for insecure settings in infra/*.yaml with chec
 
 record-calls: .venv-dev ## Record what each role requests of S3 and EMR in end-to-end runs, for tests/infra; about 25 minutes
 	$(PYTHON) -m pytest -p tests.infra.record_calls tests/e2e/test_pages.py tests/e2e/test_features_run.py \
-	  tests/e2e/test_user_contributions.py -k "pages or contributions or changed_one or few_broken or says_why or marked_as_failed"
+	  tests/e2e/test_interrupted_runs.py tests/e2e/test_user_contributions.py -k "pages or contributions or changed_one or few_broken or says_why or marked_as_failed"
 
 lock: ## Pin the newest versions that requirements*.in allow
 	@$(UV) $(COMPILE) -o requirements.txt requirements.in
