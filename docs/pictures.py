@@ -145,6 +145,7 @@ def _all_runs(context: BrowserContext) -> bytes:
     page.set_viewport_size({"width": 1400, "height": 500})
     page.goto("/plugin/fruits")
     expect(page.frame_locator("iframe").get_by_role("link", name="report")).to_be_visible()
+    page.wait_for_load_state("networkidle")  # Airflow loads the frame again once its own menu is there
     return page.screenshot(animations="disabled")
 
 
