@@ -1,10 +1,12 @@
 """Everything killed with SIGKILL at random moments of a run, and started again."""
 
+import contextlib
 import os
 import random
 import time
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 from local.stack import ports, services
@@ -27,7 +29,8 @@ def test_everything_killed(faulty: FaultyStack, drop: str, record: Callable[[Row
     dag_run_id = faulty.trigger(drop)
     time.sleep(moment)
     for process in Supervisor(faulty.stack.services).processes():
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended by itself, or with its parent
+            process.kill()
     assert wait_until(lambda: not Supervisor(faulty.stack.services).processes(), timeout_s=30)
     # Children of killed processes end a little later, and this test keeps the addresses.
     assert wait_until(lambda: all(map(ports.is_free, faulty.stack.services.ports.values())), timeout_s=60)
