@@ -105,7 +105,7 @@ def fruits_classifier() -> None:
 
     chain(planned, create_cluster, train_classifier, evaluate_classifier)
     chain(evaluate_classifier, [terminate_cluster, promote()])
-    chain(terminate_cluster, [record_cost(CLUSTER), fail_if_aborted()])
+    chain(terminate_cluster, record_cost(CLUSTER), fail_if_aborted())
 
 
 fruits_classifier()

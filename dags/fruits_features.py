@@ -115,7 +115,8 @@ def fruits_features() -> None:
         return record_cost_of_run(get_current_context(), cluster=cluster)
 
     # A teardown, because marking a run as failed skips every other task. It is not downstream of publish, so publish stays a
-    # leaf and its failure fails the run.
+    # leaf and its failure fails the run. It is the last teardown: while one is unfinished, a run that is marked as failed goes
+    # on, and could end as a success.
     @teardown(on_failure_fail_dagrun=True)
     @task(task_display_name="Fail if aborted", retries=2, retry_delay=timedelta(seconds=30))
     def fail_if_aborted() -> None:
@@ -153,7 +154,7 @@ def fruits_features() -> None:
     chain(wait_for_drop, planned, create_cluster, featurize, fit_pca, transform_pca, validate, report)
     chain(featurize, transform_pca)
     chain(report, [terminate_cluster, published])
-    chain(terminate_cluster, [record_cost(CLUSTER), fail_if_aborted()])
+    chain(terminate_cluster, record_cost(CLUSTER), fail_if_aborted())
 
 
 fruits_features()

@@ -1,6 +1,6 @@
 """A run that a person marks as failed ends as failed: the real DAG, with Airflow's own scheduling code on a database."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Never
 from uuid import uuid4
 
@@ -53,11 +53,19 @@ class Run:
             session=session,
         )
 
-    def advance(self, *, until: str = "", outcomes: dict[str, TaskInstanceState] | None = None) -> None:
-        """Schedule and end tasks until `until` is next, or else until the run has ended; `fail_if_aborted` really runs."""
+    def advance(
+        self, *, until: str = "", outcomes: dict[str, TaskInstanceState] | None = None, waiting: Collection[str] = ()
+    ) -> None:
+        """Schedule and end tasks until `until` is next, or else until the run has ended; `fail_if_aborted` really runs.
+
+        The tasks `waiting` are scheduled and not started, as where another run holds the only slot.
+        """
         while self.dag_run.state == DagRunState.RUNNING:
             ready, _ = self.dag_run.update_state(session=self.session)
             for ti in ready:
+                if ti.task_id in waiting:
+                    ti.set_state(TaskInstanceState.SCHEDULED, session=self.session)
+                    continue
                 if ti.task_id == until:
                     return
                 if ti.task_id == "fail_if_aborted":
@@ -117,6 +125,17 @@ def test_a_run_marked_as_failed_between_two_tasks_ends_as_failed(run: Run, follo
     assert run.dag_run.state == DagRunState.FAILED
 
 
+@pytest.mark.parametrize("during", ["terminate_cluster", "record_cost"])
+def test_a_run_marked_as_failed_while_publish_waits_and_a_teardown_is_going_on_ends_as_failed(run: Run, during: str) -> None:
+    run.advance(until=during, waiting=["publish"])
+    run.set_state(during, TaskInstanceState.RUNNING)
+    run.mark_as_failed()
+    run.set_state(during, TaskInstanceState.SUCCESS)
+    run.advance()
+    assert run.states("publish", "record_cost", "fail_if_aborted") == ["skipped", "success", "failed"]
+    assert run.dag_run.state == DagRunState.FAILED
+
+
 def test_a_run_marked_as_failed_while_it_waits_for_its_drop_ends_as_failed(run: Run) -> None:
     run.mark_as_failed(during="wait_for_drop")
     run.advance()
@@ -158,7 +177,8 @@ def test_a_failed_task_is_reported_once(run: Run, failed: str) -> None:
     assert run.dag_run.state == DagRunState.FAILED
 
 
-def test_a_failed_teardown_does_not_fail_a_run_that_published(run: Run) -> None:
-    run.advance(outcomes={"terminate_cluster": TaskInstanceState.FAILED})
+@pytest.mark.parametrize("teardown", ["terminate_cluster", "record_cost"])
+def test_a_failed_teardown_does_not_fail_a_run_that_published(run: Run, teardown: str) -> None:
+    run.advance(outcomes={teardown: TaskInstanceState.FAILED})
     assert run.states("publish", "fail_if_aborted") == ["success", "success"]
     assert run.dag_run.state == DagRunState.SUCCESS
