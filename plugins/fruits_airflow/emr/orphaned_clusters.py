@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Context
 
 from fruits_airflow.emr import tags
-from fruits_airflow.emr.live_clusters import LiveCluster, live_clusters
+from fruits_airflow.emr.live_clusters import LiveCluster, listed_clusters, live_cluster
 from fruits_airflow.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -60,29 +60,28 @@ def terminate_orphaned_clusters(
     Returns
     -------
     tuple of lists of str
-        One line per terminated cluster, and one per error: what is wrong with one cluster keeps no other from being ended.
+        One line per terminated cluster, and one per error: an error with one cluster does not stop the others.
     """
     own = tags.of_deployment(settings)
     ended: list[str] = []
     errors: list[str] = []
-    clusters = live_clusters(emr)
-    while True:
+    # Listed completely before one is terminated: a retry after a failed listing would not find that one, and end as a success.
+    for cluster_id in list(listed_clusters(emr)):
         try:
-            cluster = next(clusters, None)
-            if cluster is None:
-                return ended, errors
-            reason = (
-                _reason(cluster, is_alive=is_alive, age=now - cluster.created_at) if own.items() <= cluster.tags.items() else ""
-            )
-            if reason:
-                emr.terminate_job_flows(JobFlowIds=[cluster.id])
-                ended.append(
-                    f"cluster {cluster.id}, started at {cluster.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {reason}"
-                )
-                log.warning("Terminated %s", ended[-1])
+            cluster = live_cluster(emr, cluster_id)
+            if cluster is None or not own.items() <= cluster.tags.items():
+                continue
+            reason = _reason(cluster, is_alive=is_alive, age=now - cluster.created_at)
+            if not reason:
+                continue
+            emr.terminate_job_flows(JobFlowIds=[cluster.id])
         except Exception as error:
-            log.exception("A cluster could not be looked at or terminated")
-            errors.append(str(error))
+            log.exception("Cluster %s could not be checked or terminated", cluster_id)
+            errors.append(f"{cluster_id}: {error}")
+            continue
+        ended.append(f"cluster {cluster.id}, started at {cluster.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {reason}")
+        log.warning("Terminated %s", ended[-1])
+    return ended, errors
 
 
 def _reason(cluster: LiveCluster, *, is_alive: Callable[[str, str], bool], age: timedelta) -> str:

@@ -9,6 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from fruits_airflow.emr import orphaned_clusters, tags
+from fruits_airflow.emr.live_clusters import listed_clusters
 from fruits_airflow.emr.orphaned_clusters import RUN_LIMIT, YOUNG, check_for_orphans, terminate_orphaned_clusters
 from fruits_airflow.settings import Settings
 from tests.local.emr.emr_client import Service
@@ -112,7 +113,26 @@ def test_a_cluster_that_cannot_be_terminated_keeps_no_other_from_being_ended(emu
     later = datetime.now(UTC) + LATER
     (line,), errors = terminate_orphaned_clusters(emr, settings, is_alive=lambda dag, run: False, now=later)
     assert other in line
-    assert errors == ["protected"]
+    assert errors == [f"{refused}: protected"]
+    assert is_live(emulator, refused)
     context: Any = {"ti": Mock(get_dr_count=Mock(side_effect=RuntimeError("away")))}
-    with pytest.raises(RuntimeError, match="Clusters could not be checked: away"):
+    with pytest.raises(RuntimeError, match=f"Clusters could not be checked: {refused}: away"):
         check_for_orphans(emulator.emr, settings, context)
+
+
+def test_a_cluster_that_cannot_be_described_keeps_no_other_from_being_ended(emulator: Service, settings: Settings) -> None:
+    clusters = {start(emulator, settings), start(emulator, settings)}
+    listed = [cluster for cluster in listed_clusters(emulator.emr) if cluster in clusters]
+    emr = Mock(wraps=emulator.emr)
+
+    def describe(*, ClusterId: str) -> Any:
+        if ClusterId == listed[0]:
+            raise RuntimeError("throttled")
+        return emulator.emr.describe_cluster(ClusterId=ClusterId)
+
+    emr.describe_cluster.side_effect = describe
+    later = datetime.now(UTC) + LATER
+    (line,), errors = terminate_orphaned_clusters(emr, settings, is_alive=lambda dag, run: False, now=later)
+    assert listed[1] in line
+    assert errors == [f"{listed[0]}: throttled"]
+    assert [is_live(emulator, cluster) for cluster in listed] == [True, False]
