@@ -2,11 +2,13 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import open_table
@@ -16,6 +18,8 @@ from fruits_contract.contributions import Contribution, ErasureRequest, InvalidC
 log = logging.getLogger(__name__)
 
 WITH_CONTRIBUTOR = (layout.FEATURES_TABLE, layout.REJECTS_TABLE)
+COLUMNS = ["contributor", "path"]
+READERS = 16
 
 
 @dataclass
@@ -96,14 +100,14 @@ class Subjects(list[Subject]):
 def find_subjects(bucket: Bucket, requests: Iterable[ErasureRequest], *, now: datetime) -> Subjects:
     """Resolve the requests to ids; `save` the result before anything is deleted."""
     subjects = Subjects(_resumed(bucket, request, now=now) for request in requests)
-    wanted = {subject.request.contributor: subject for subject in subjects if subject.request.contributor}
-    if wanted:
-        for record in _records(bucket):
-            if record.contributor in wanted:
-                wanted[record.contributor].contributions.add(record.contribution)
-        for contributor, subject in wanted.items():
-            for path in _paths_of(bucket, contributor):
-                subject.contributions |= {layout.contribution_of(path)} - {""}
+    by_contributor: dict[str, list[Subject]] = {}
+    for subject in subjects:
+        if subject.request.contributor:
+            by_contributor.setdefault(subject.request.contributor, []).append(subject)
+    if by_contributor:
+        for contributor, contribution in _contributions_of(bucket, sorted(by_contributor)):
+            for subject in by_contributor[contributor]:
+                subject.contributions.add(contribution)
     for subject in subjects:
         for contribution in subject.contributions:
             accepted = _record(bucket, layout.contribution_record(contribution))
@@ -124,6 +128,20 @@ def _resumed(bucket: Bucket, request: ErasureRequest, *, now: datetime) -> Subje
     return subject
 
 
+def _contributions_of(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield contributor and id of every contribution of some contributors, possibly twice.
+
+    A record is deleted with the photo after some days. Then the photo's row in a published table has the contributor; of a photo
+    whose run was not published, or was rolled back, only the list of photos of that run has it.
+    """
+    for record in _records(bucket):
+        if record.contributor in contributors:
+            yield record.contributor, record.contribution
+    for contributor, path in [*_published_rows(bucket, contributors), *_planned_rows(bucket, contributors)]:
+        if contribution := layout.contribution_of(path):
+            yield contributor, contribution
+
+
 def _records(bucket: Bucket) -> Iterable[Contribution]:
     for item in bucket.objects(layout.CONTRIBUTION_RECORDS):
         if record := _record(bucket, item.key):
@@ -140,13 +158,36 @@ def _record(bucket: Bucket, key: str) -> Contribution | None:
         return None
 
 
-def _paths_of(bucket: Bucket, contributor: str) -> Iterable[str]:
-    """Return the paths of a contributor's rows in the published tables."""
+def _published_rows(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield contributor and path of the rows of some contributors in the published tables."""
     for key in WITH_CONTRIBUTOR:
         table = open_table(bucket, key)
         if table is not None:
-            rows: pa.Table = table.to_pyarrow_table(columns=["path"], filters=[("contributor", "=", contributor)])
-            yield from rows["path"].to_pylist()
+            yield from _pairs(table.to_pyarrow_table(columns=COLUMNS, filters=_of(contributors)))
+
+
+def _planned_rows(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield contributor and path of the rows of some contributors in the lists of photos of all runs."""
+    batches = [item.key for item in bucket.objects(layout.RUNS) if item.key == layout.batch(item.key.split("/")[1])]
+    with ThreadPoolExecutor(READERS) as readers:
+        for found in readers.map(lambda key: _planned_rows_of(bucket, key, contributors), batches):
+            yield from found
+
+
+def _planned_rows_of(bucket: Bucket, key: str, contributors: Sequence[str]) -> list[tuple[str, str]]:
+    try:
+        with bucket.open(key) as file:
+            return _pairs(pq.read_table(file, columns=COLUMNS, filters=_of(contributors)))
+    except pa.ArrowInvalid:  # a list of an earlier release, without contributors, or a damaged one
+        return []
+
+
+def _of(contributors: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    return [("contributor", "in", list(contributors))]
+
+
+def _pairs(rows: pa.Table) -> list[tuple[str, str]]:
+    return list(zip(rows["contributor"].to_pylist(), rows["path"].to_pylist(), strict=True))
 
 
 def _day(contribution: str) -> datetime:

@@ -136,6 +136,47 @@ def test_without_a_request_nothing_is_listed(bucket: Bucket, monkeypatch: pytest
     assert erase_contributions(bucket, is_run_under_way=lambda: True) == Outcome()
 
 
+@pytest.mark.parametrize("last_step", ["planned", "featurized", "rolled back"])
+def test_a_photo_of_a_run_that_was_not_published_is_found_without_its_record(
+    versioned_bucket: Bucket, deployment: Settings, s3: S3Client, now: Any, last_step: str
+) -> None:
+    bucket = versioned_bucket
+    photo = Photo.of(ANNA)
+    contribute(bucket, photo, state=ACCEPTED)
+    params = plan(bucket, deployment, "r1", DROP)
+    if last_step != "planned":
+        run_stages(bucket, params)
+    if last_step == "rolled back":
+        publish_run(bucket, params)
+        roll_back_run(bucket, "r1")
+    for key_of in (layout.contribution_record, layout.contribution_claim):
+        bucket.erase(key_of(photo.contribution))
+    bucket.erase(photo.key)
+    assert layout.batch("r1") in places_of(bucket, s3, [ANNA])
+    request = write_request(bucket, contributor=ANNA, now=now).request
+    assert erase_contributions(bucket, is_run_under_way=lambda: False).done == 1
+    assert places_of(bucket, s3, [ANNA, photo.contribution]) == []
+    (erasure,) = read_certificate(bucket, request)["erasures"]
+    assert (erasure["contributions"], erasure["removed"]["outputs of runs: batch.parquet"]) == (1, 1)
+
+
+def test_two_requests_for_one_contributor_are_both_certified(bucket: Bucket, contributed: Contributed, now: Any) -> None:
+    requests = [write_request(bucket, contributor=ANNA, now=now).request for _ in range(2)]
+    assert erase_contributions(bucket, is_run_under_way=lambda: False).done == 2
+    first, second = [read_certificate(bucket, request)["erasures"][0] for request in requests]
+    assert first["contributions"] == 3
+    assert (first["contributions"], first["removed"]) == (second["contributions"], second["removed"])
+
+
+def test_lists_of_photos_without_contributors_or_damaged_ones_stop_no_erasure(
+    bucket: Bucket, contributed: Contributed, now: Any
+) -> None:
+    without = {name: kind for name, kind in columns.BATCH.items() if name != "contributor"}
+    write_rows(bucket, layout.batch("earlier"), [dict.fromkeys(without)], without)
+    bucket.write(layout.batch("damaged"), b"no Parquet")
+    assert erase(bucket, now, contributor=ANNA).done == 1
+
+
 # ---- runs under way
 
 
