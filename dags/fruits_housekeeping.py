@@ -14,8 +14,8 @@ Erases the contributions that were requested to be erased, everywhere, and write
 **Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`, all versions below `raw/` and `contributions/`;
 where there are requests below `erasures/requests/`, all versions of everything.
 
-**Writes**: `tables/`, `raw/`, `contributions/`, `retention.json`; the cost of a terminated cluster below `runs/` and `costs/`; for
-an erasure also `runs/`, `logs/`, `models/`, `erasures/`.
+**Writes**: `tables/`, `raw/`, `contributions/`, `retention.json`; the cost of a terminated cluster below `runs/` and `costs/`;
+for an erasure also `runs/`, `logs/`, `models/`, `erasures/`.
 
 **If it fails**: `terminate_orphaned_clusters` fails when it has found such a cluster. It is terminated; the log names its run.
 Find out why neither `terminate_cluster` nor EMR's idle limit has ended it. `maintain_tables` is tried again an hour later.

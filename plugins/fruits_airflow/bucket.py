@@ -243,9 +243,11 @@ class Bucket:
             self._client.abort_multipart_upload(Bucket=self.name, Key=upload.key, UploadId=upload.upload)
 
     def folders(self, prefix: str) -> list[str]:
-        """Return the names of the folders directly below a prefix."""
-        found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+        """Return the names of the folders directly below a prefix that ends with '/'; by boto3, as `objects`."""
+        names = []
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/"):
+            names += [item["Prefix"].removeprefix(prefix).removesuffix("/") for item in page.get("CommonPrefixes", [])]
+        return sorted(name for name in names if name)
 
     def uri(self, key: str) -> str:
         """Return the `s3://` address of a key."""
