@@ -65,9 +65,16 @@ def erase_contributions(bucket: Bucket, *, is_run_under_way: Callable[[], bool])
         A publication took too long.
     """
     pending = pending_requests(bucket)
+    late = pending.older_than(WAIT_LIMIT, now=datetime.now(UTC))
+    if late:
+        log.warning(
+            "Requests that have waited for more than %s days: %s. A run was queued or running each time, or this task failed or was "
+            "killed before it was done",
+            WAIT_LIMIT.days,
+            late,
+        )
     outcome = _process(bucket, pending.requests, is_run_under_way=is_run_under_way) if pending.requests else Outcome()
-    late = pending.older_than(WAIT_LIMIT, now=datetime.now(UTC)) if outcome.waiting else 0
-    return replace(outcome, invalid=pending.invalid, late=late)
+    return replace(outcome, invalid=pending.invalid, late=late if outcome.waiting else 0)
 
 
 def _process(bucket: Bucket, requests: list[ErasureRequest], *, is_run_under_way: Callable[[], bool]) -> Outcome:

@@ -5,6 +5,7 @@ import io
 import logging
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from fruits_contract import columns, layout
 
 log = logging.getLogger(__name__)
 
+# All outputs must be read within the hour that a run of fruits_housekeeping may take. A boto3 client keeps ten connections.
+READERS = 10
 LOGS = "logs/"
 MODELS = "models/"
 IN_PLACE = "erased"  # instead of a name in text that has no rows
@@ -28,17 +31,16 @@ PREFIXES = (layout.RUNS, LOGS, MODELS, *(f"{key}/_delta_log/" for key in columns
 
 def outputs_with_names(bucket: Bucket, subjects: Subjects) -> Iterator[tuple[ObjectVersion, set[str]]]:
     """Yield the versions of outputs in which a contribution or the contributor's hash occurs, and which of them."""
-    for prefix in PREFIXES:
-        for version in bucket.versions(prefix):
-            if version.is_marker or version.key.endswith(NO_TEXT) or version.modified < subjects.since:
-                continue
-            try:
-                with downloaded(bucket, version) as file:
-                    found = _names_of(file, version.key, subjects)
-            except FileNotFoundError:  # deleted since it was listed
-                continue
-            if found:
-                yield version, found
+    since = subjects.since
+    versions = [
+        version
+        for prefix in PREFIXES
+        for version in bucket.versions(prefix)
+        if not version.is_marker and not version.key.endswith(NO_TEXT) and version.modified >= since
+    ]
+    with ThreadPoolExecutor(READERS) as readers:
+        names = readers.map(lambda version: _names_in_version(bucket, version, subjects), versions)
+        yield from ((version, found) for version, found in zip(versions, names, strict=True) if found)
 
 
 def erase_from_outputs(bucket: Bucket, subjects: Subjects) -> None:
@@ -54,6 +56,14 @@ def erase_from_outputs(bucket: Bucket, subjects: Subjects) -> None:
             bucket.delete_earlier_versions(version.key)
         else:
             bucket.delete_versions([version])
+
+
+def _names_in_version(bucket: Bucket, version: ObjectVersion, subjects: Subjects) -> set[str]:
+    try:
+        with downloaded(bucket, version) as file:
+            return _names_of(file, version.key, subjects)
+    except FileNotFoundError:  # deleted since it was listed
+        return set()
 
 
 def _place(key: str) -> str:

@@ -1,6 +1,7 @@
 """After an erasure no byte of the bucket has the photo, its id or the contributor's hash; everything else is as it was."""
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,13 +14,15 @@ from fruits_airflow.bucket import Bucket
 from fruits_airflow.erasure.certificate import read_certificate
 from fruits_airflow.erasure.erase import WAIT_LIMIT, NotErased, Outcome, erase_contributions
 from fruits_airflow.erasure.requests import write_request
+from fruits_airflow.erasure.run_outputs import outputs_with_names
+from fruits_airflow.erasure.subjects import find_subjects
 from fruits_airflow.maintenance import maintain_tables
 from fruits_airflow.publishing import publish_run
 from fruits_airflow.run_rollback import CannotRollBackRun, roll_back_run
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
-from fruits_contract.contributions import ACCEPTED
+from fruits_contract.contributions import ACCEPTED, ErasureRequest
 from tests.fixtures import contributed_drop
 from tests.fixtures.contributed_drop import ANNA, BEN, DROP, Contributed, Photo, contribute, places_of, plan_contributed
 from tests.fixtures.published_run import (
@@ -332,6 +335,34 @@ def test_what_is_no_request_and_what_waits_for_days_is_counted(bucket: Bucket, c
     write_request(bucket, contributor=ANNA, now=now - WAIT_LIMIT - timedelta(hours=1))
     outcome = erase_contributions(bucket, is_run_under_way=lambda: True)
     assert (outcome.waiting, outcome.late, outcome.invalid) == (1, 1, 1)
+
+
+def test_what_waits_for_days_is_in_the_log_also_where_the_task_is_killed(
+    bucket: Bucket, contributed: Contributed, now: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_request(bucket, contributor=ANNA, now=now - WAIT_LIMIT - timedelta(hours=1))
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_after(patch, 0)
+        erase_contributions(bucket, is_run_under_way=lambda: False)
+    assert "Requests that have waited for more than 4 days: 1" in caplog.text
+    assert erase_contributions(bucket, is_run_under_way=lambda: False) == Outcome(done=1, needs_training=True)
+
+
+def test_outputs_are_read_side_by_side(bucket: Bucket, now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = Photo.of(ANNA)
+    for run in ("r1", "r2"):
+        bucket.write(layout.report_page(run), photo.contribution.encode())
+    both = threading.Barrier(2, timeout=30)  # is broken where one is read after the other
+    download = Bucket.download
+
+    def download_together(bucket: Bucket, *arguments: Any) -> None:
+        both.wait()
+        download(bucket, *arguments)
+
+    monkeypatch.setattr(Bucket, "download", download_together)
+    request = ErasureRequest(photo.contribution, now.isoformat(), contribution=photo.contribution)
+    subjects = find_subjects(bucket, [request], now=now)
+    assert [found for _, found in outputs_with_names(bucket, subjects)] == [{photo.contribution}] * 2
 
 
 def test_a_contributor_without_photos_gets_no_claim_of_checks(bucket: Bucket, contributed: Contributed, now: Any) -> None:
