@@ -68,8 +68,8 @@ def erase_contributions(bucket: Bucket, *, is_run_under_way: Callable[[], bool])
     late = pending.older_than(WAIT_LIMIT, now=datetime.now(UTC))
     if late:
         log.warning(
-            "Requests that have waited for more than %s days: %s. A run was queued or running each time, or this task failed or was "
-            "killed before it was done",
+            "Requests that have waited for more than %s days: %s. A run was queued or running each time, or this task failed or "
+            "was killed before it was done",
             WAIT_LIMIT.days,
             late,
         )

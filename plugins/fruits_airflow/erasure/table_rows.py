@@ -91,8 +91,10 @@ def _commit(bucket: Bucket, table: DeltaTable, key: str, found: list[FileWithRow
     if not actions:
         return
     subjects.save(bucket)
+    # Opened anew: the keys that `table` was opened with may have expired while files were rewritten.
+    planned_on = DeltaTable(table.table_uri, version=table.version(), storage_options=bucket.table_options())
     lease.check()
-    table.create_write_transaction(
+    planned_on.create_write_transaction(
         actions,
         "append",
         table.schema(),

@@ -1,6 +1,7 @@
 """After an erasure no byte of the bucket has the photo, its id or the contributor's hash; everything else is as it was."""
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,9 +9,11 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from deltalake import DeltaTable
 from mypy_boto3_s3 import S3Client
 
 from fruits_airflow.bucket import Bucket
+from fruits_airflow.erasure import table_rows
 from fruits_airflow.erasure.certificate import read_certificate
 from fruits_airflow.erasure.erase import WAIT_LIMIT, NotErased, Outcome, erase_contributions
 from fruits_airflow.erasure.requests import write_request
@@ -262,6 +265,25 @@ def test_a_compaction_copies_no_path_into_the_log(bucket: Bucket, s3: S3Client, 
 
 
 # ---- failures
+
+
+def test_a_commit_has_keys_that_are_newer_than_the_rewritten_files(
+    bucket: Bucket, contributed: Contributed, now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def recorded(name: str, really: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **how: Any) -> Any:
+            calls.append(name)
+            return really(*arguments, **how)
+
+        return call
+
+    monkeypatch.setattr(Bucket, "table_options", recorded("keys", Bucket.table_options))
+    monkeypatch.setattr(table_rows, "rewrite_without", recorded("rewritten", table_rows.rewrite_without))
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", recorded("committed", DeltaTable.create_write_transaction))
+    erase(bucket, now, contributor=ANNA)
+    assert re.fullmatch("((keys )+(rewritten )+keys committed )+(keys )*", " ".join(calls) + " "), calls
 
 
 class Killed(BaseException):
