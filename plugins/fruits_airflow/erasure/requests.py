@@ -18,6 +18,8 @@ class InvalidRequest(ValueError):
 def write_request(bucket: Bucket, *, contribution: str = "", contributor: str = "", now: datetime) -> ErasureRequest:
     """Request the erasure of one contribution, or of all of a contributor; the task `erase_contributions` does it.
 
+    A request for the same contribution that is not done yet stays as it is, with the time since which it has waited.
+
     Raises
     ------
     InvalidRequest
@@ -32,7 +34,7 @@ def write_request(bucket: Bucket, *, contribution: str = "", contributor: str = 
     except InvalidContribution as error:
         raise InvalidRequest(str(error)) from error
     request = ErasureRequest(name, now.isoformat(timespec="seconds"), contribution, contributor)
-    bucket.write(layout.erasure_request(name), request.to_json())
+    bucket.write_if_unchanged(layout.erasure_request(name), request.to_json(), etag="")
     return request
 
 
