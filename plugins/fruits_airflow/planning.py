@@ -96,7 +96,11 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         engine=wanted["engine"],
     )
     work = Featurizing(
-        photos=len(batch), size_bytes=pc.sum(batch["size_bytes"]).as_py() or 0, engine=params.engine, gets=gets_of(batch)
+        photos=len(batch),
+        size_bytes=pc.sum(batch["size_bytes"]).as_py() or 0,
+        engine=params.engine,
+        gets=gets_of(batch),
+        retained=features.count_rows() if is_fit else 0,
     )
     cluster = choose_cluster(settings, work, budget_usd=wanted["budget_usd"])
     _write_inputs(bucket, params, batch=batch, retained=retained, dag_run_id=dag_run_id)

@@ -10,6 +10,7 @@ from mypy_boto3_s3 import S3Client
 
 from fruits_airflow import drops
 from fruits_airflow.bucket import Bucket, ObjectInfo
+from fruits_airflow.emr import cost
 from fruits_airflow.planning import plan_run, stage_limit_s
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
@@ -174,6 +175,20 @@ def test_the_report_can_read_what_the_plan_expects(bucket: Bucket, deployment: S
     assert [summary.previous_run for summary in summaries] == ["", "r1", "r2"]
     assert 0 < summaries[0].spot_usd == summaries[0].on_demand_usd, "one core node, which is never Spot"
     assert summaries[0].s3_usd > 0 and summaries[0].expected_seconds > 0
+
+
+def test_the_estimate_of_a_fit_has_the_retained_rows_and_that_of_a_transform_has_not(
+    bucket: Bucket, deployment: Settings, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "OTHER_STAGES_VCPU_S_PER_PHOTO", 40.0)  # 7 s or more per row on one node of 4 vCPU
+    add_photos(s3, bucket, "first", [f"Apple/{number}.jpg" for number in range(9)])
+    add_photos(s3, bucket, "second", ["Apple/0.jpg"])
+    run_drop(bucket, deployment, "r1", "first")
+    expected_s = {}
+    for mode in ("fit", "transform"):
+        plan(bucket, replace(deployment, max_core_nodes=1), mode, "second", mode=mode)
+        expected_s[mode] = PlanSummary.from_json(bucket.read(layout.plan_summary(mode))).expected_seconds
+    assert expected_s["fit"] - expected_s["transform"] > 9 * 5
 
 
 def test_a_run_over_its_budget_plans_no_cluster(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:

@@ -28,8 +28,8 @@ def test_a_request_by_id_has_the_name_of_the_contribution(
 def test_asking_again_does_not_make_a_request_younger(bucket: Bucket, now: datetime) -> None:
     contribution = contributions.new_id(now)
     earlier = now - timedelta(days=5)
-    for asked_at in (earlier, now):
-        write_request(bucket, contribution=contribution, now=asked_at)
+    for requested_at in (earlier, now):
+        write_request(bucket, contribution=contribution, now=requested_at)
     pending = pending_requests(bucket)
     assert [request.requested_at for request in pending.requests] == [earlier.isoformat(timespec="seconds")]
     assert pending.older_than(timedelta(days=4), now=now) == 1
