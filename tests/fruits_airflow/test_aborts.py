@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from typing import Any, Never
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 from airflow.models.dagrun import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import Context, timezone
 from airflow.sdk.api.datamodels._generated import TaskInstance as TaskInstanceDTO
 from airflow.sdk.execution_time.supervisor import run_task_in_process
@@ -20,6 +21,7 @@ from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy.orm import Session
 
+from fruits_airflow.aborts import check_not_aborted
 from release import contents
 
 EARLY = ["wait_for_drop", "plan_batch"]
@@ -182,3 +184,13 @@ def test_a_failed_teardown_does_not_fail_a_run_that_published(run: Run, teardown
     run.advance(outcomes={teardown: TaskInstanceState.FAILED})
     assert run.states("publish", "fail_if_aborted") == ["success", "success"]
     assert run.dag_run.state == DagRunState.SUCCESS
+
+
+@pytest.mark.parametrize("result", ["publish", "promote"])
+def test_the_message_is_right_for_both_dags(result: str) -> None:
+    ti = Mock(dag_id="dag", run_id="r1")
+    ti.get_task_states.return_value = {"r1": {result: "skipped", "plan": "success"}}
+    context: Any = {"ti": ti}
+    message = f"{result} was skipped, but no task of the run chose to skip: the run was marked as failed or success by hand"
+    with pytest.raises(AirflowFailException, match=rf"^{message}\. Trigger a new run$"):
+        check_not_aborted(context, result=result, may_skip=["plan"])
