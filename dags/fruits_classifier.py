@@ -1,8 +1,8 @@
 """
 ### From published features to the current classifier.
 
-**What**: starts an EMR cluster, runs `train_classifier` and `evaluate_classifier` on it, terminates the cluster whatever
-happened, and makes the new classifier the current one, unless it is worse than the current one on the same held-out photos.
+**What**: starts an EMR cluster, runs `train_classifier` and `evaluate_classifier` on it, always terminates the cluster, and makes
+the new classifier the current one, unless it is worse than the current one on the same held-out photos.
 
 **When**: after every publication of `fruits_features` (asset `fruits_features`); or triggered by hand.
 

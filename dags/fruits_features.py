@@ -2,8 +2,8 @@
 ### From a drop of fruit photos to published features.
 
 **What**: waits for a complete drop in `raw/<drop>/`, works out which photos are new, starts an EMR cluster, runs the stages
-`featurize`, `fit_pca`, `transform_pca`, `validate`, `report` on it, terminates the cluster whatever happened, and publishes the
-results to three Delta tables.
+`featurize`, `fit_pca`, `transform_pca`, `validate`, `report` on it, always terminates the cluster, and publishes the results to
+three Delta tables.
 
 **When**: every day at 03:00 UTC, for the drop named after the day (`raw/2026-11-22/`); or triggered by hand, for any drop.
 

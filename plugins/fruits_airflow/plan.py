@@ -63,5 +63,5 @@ class Plan:
         plan_task = BY_DAG_ID[context["ti"].dag_id].plan_task
         data = context["ti"].xcom_pull(task_ids=plan_task)
         if data is None:
-            raise AirflowFailException(f"{plan_task} has left no plan; clear it, or trigger a new run")
+            raise AirflowFailException(f"{plan_task} returned no plan; clear it or trigger a new run")
         return cls.from_xcom(data)

@@ -39,7 +39,7 @@ class Outcome:
     late
         Those that have waited for longer than `WAIT_LIMIT`.
     invalid
-        Number of objects that are no requests, and that somebody must look at.
+        Number of invalid request objects, for an operator to inspect.
     needs_training
         Whether rows were removed that models are trained with.
     """

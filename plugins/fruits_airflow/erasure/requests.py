@@ -40,7 +40,7 @@ def write_request(bucket: Bucket, *, contribution: str = "", contributor: str = 
 
 @dataclass(frozen=True)
 class Pending:
-    """The requests that are not done, and the number of objects beside them that are no requests."""
+    """The requests that are not done, and the number of objects beside them that are not valid requests."""
 
     requests: list[ErasureRequest] = field(default_factory=list)
     invalid: int = 0
@@ -63,6 +63,6 @@ def pending_requests(bucket: Bucket) -> Pending:
         except FileNotFoundError:
             continue
         except InvalidContribution as error:
-            log.error("An object below %s is no request: %s", layout.ERASURE_REQUESTS, error)
+            log.error("An object below %s is not a valid erasure request: %s", layout.ERASURE_REQUESTS, error)
             invalid += 1
     return Pending(found, invalid)

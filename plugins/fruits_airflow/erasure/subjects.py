@@ -154,7 +154,7 @@ def _record(bucket: Bucket, key: str) -> Contribution | None:
     except FileNotFoundError:
         return None
     except InvalidContribution:
-        log.warning("%s: an object below %s is no record", bucket.name, layout.CONTRIBUTION_RECORDS)
+        log.warning("%s: an object below %s is not a valid record", bucket.name, layout.CONTRIBUTION_RECORDS)
         return None
 
 
