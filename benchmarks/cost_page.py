@@ -14,7 +14,7 @@ from fruits_airflow.emr.cost import (
     VCPU_S_PER_BYTE,
     WHOLE_CORE_SPEED,
     ClusterSize,
-    Featurizing,
+    FeaturizingWork,
     cheapest,
     fixed_s,
 )
@@ -139,8 +139,8 @@ def cost_section() -> str:
     return "\n\n".join(parts)
 
 
-def _run(photos: int, photo_bytes: int, *, gets: int) -> tuple[Featurizing, ClusterSize]:
-    work = Featurizing(photos=photos, size_bytes=photos * photo_bytes, engine=ENGINE, gets=gets)
+def _run(photos: int, photo_bytes: int, *, gets: int) -> tuple[FeaturizingWork, ClusterSize]:
+    work = FeaturizingWork(photos=photos, size_bytes=photos * photo_bytes, engine=ENGINE, gets=gets)
     return work, cheapest(work, deadline_s=DEADLINE_S, max_nodes=MAX_NODES)
 
 
@@ -149,12 +149,12 @@ def _total_usd(photos: int, photo_bytes: int, requests: Requests) -> float:
     return size.usd(work, spot=True) + work.s3_usd + requests.upload_usd
 
 
-def _costs(name: str, work: Featurizing, size: ClusterSize, requests: Requests) -> list[str]:
+def _costs(name: str, work: FeaturizingWork, size: ClusterSize, requests: Requests) -> list[str]:
     figures = [requests.upload_usd, work.s3_usd, size.usd(work, spot=True)]
     return [name, *(f"{usd:.3f}" for usd in [*figures, sum(figures)])]
 
 
-def _calculation(work: Featurizing, size: ClusterSize, requests: Requests) -> list[tuple[str, str, str]]:
+def _calculation(work: FeaturizingWork, size: ClusterSize, requests: Requests) -> list[tuple[str, str, str]]:
     rate = PHOTOS_PER_S_AND_VCPU[work.engine]
     other_s = work.photos * OTHER_STAGES_VCPU_S_PER_PHOTO
     decoding_s = work.size_bytes * VCPU_S_PER_BYTE

@@ -17,7 +17,7 @@ from fruits_airflow.contributed_photos import with_contributors
 from fruits_airflow.current import read_current
 from fruits_airflow.drops import gets_of, photos_of
 from fruits_airflow.emr.cluster import job_flow
-from fruits_airflow.emr.cost import Featurizing
+from fruits_airflow.emr.cost import FeaturizingWork
 from fruits_airflow.emr.sizing import choose_cluster, summary_of
 from fruits_airflow.plan import Plan
 from fruits_airflow.settings import Settings
@@ -95,7 +95,7 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         max_reject_ratio=wanted["max_reject_ratio"],
         engine=wanted["engine"],
     )
-    work = Featurizing(
+    work = FeaturizingWork(
         photos=len(batch),
         size_bytes=pc.sum(batch["size_bytes"]).as_py() or 0,
         engine=params.engine,
@@ -110,7 +110,6 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         pipeline=FEATURES_PIPELINE,
         params=params,
         region=settings.region,
-        photos=len(batch),
         job_flow=job_flow(settings, params, nodes=cluster.nodes),
         stage_limit_s=stage_limit_s(settings, expected_s=cluster.seconds(work)),
     )

@@ -10,7 +10,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction, create_table_with_add_actions
 
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.commits import HARMLESS, PUBLISHED, RUN, effective_commits, has_run, open_table
+from fruits_airflow.commits import HARMLESS, PUBLISHED, RUN, effective_commits, open_table
 from fruits_airflow.rewriting import Paths, Rewritten, paths_in, rewrite_without
 from fruits_airflow.table_files import add_action, files_of, missing_from, partitions_of, remove_action, schema_of
 from fruits_contract import columns, layout
@@ -68,10 +68,6 @@ class PublishedTable:
             if commit["operation"] not in HARMLESS:
                 return False
         return False
-
-    def has(self, run: str) -> bool:
-        """Return whether the run is part of this table: committed and not rolled back."""
-        return has_run(self.open(), run)
 
     def newest_run(self) -> str:
         """Return the run that was committed last, of those that a restored table has; '' where the newest commits have none."""

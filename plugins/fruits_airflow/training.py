@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import read_current
 from fruits_airflow.emr.cluster import job_flow
-from fruits_airflow.emr.cost import Training
+from fruits_airflow.emr.cost import TrainingWork
 from fruits_airflow.emr.sizing import choose_cluster, summary_of
 from fruits_airflow.plan import Plan
 from fruits_airflow.planning import read_release_card
@@ -55,7 +55,7 @@ def plan_training(bucket: Bucket, settings: Settings, *, dag_run_id: str, reques
         current=read_current(bucket).classifier_of(extractor),
         sure_above=wanted["sure_above"],
     )
-    work = Training(rows=rows)
+    work = TrainingWork(rows=rows)
     cluster = choose_cluster(settings, work, budget_usd=wanted["budget_usd"])
     bucket.write(layout.plan_summary(params.run), summary_of(cluster, work).to_json().encode())
     bucket.write(layout.retained(params.run), json.dumps(features.files()).encode())
@@ -66,7 +66,6 @@ def plan_training(bucket: Bucket, settings: Settings, *, dag_run_id: str, reques
         pipeline=CLASSIFIER_PIPELINE,
         params=params,
         region=settings.region,
-        photos=rows,
         job_flow=job_flow(settings, params, nodes=cluster.nodes),
         stage_limit_s=settings.stage_limit_s,
     )

@@ -58,7 +58,7 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Featurizing:
+class FeaturizingWork:
     """The work of a run of `fruits_features`.
 
     Parameters
@@ -97,7 +97,7 @@ class Featurizing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingWork:
     """The work of a run of `fruits_classifier`, on so many rows of features; its requests to S3 cost next to nothing."""
 
     rows: int
