@@ -14,7 +14,6 @@ from fruits_airflow.emr import tags
 from fruits_airflow.emr.live_clusters import LiveCluster, listed_clusters, live_cluster
 from fruits_airflow.run_cost import record_cost
 from fruits_airflow.settings import Settings
-from fruits_contract import layout
 
 log = logging.getLogger(__name__)
 
@@ -104,12 +103,11 @@ def terminate_orphaned_clusters(
 
 def _record_cost(emr: Any, settings: Settings, cluster: LiveCluster) -> None:
     """Record what a terminated cluster has cost; the run's own task did not, or too early. A failure is logged only."""
-    dag_run_id = tags.dag_run_id(cluster.tags)
-    if not dag_run_id:
+    if tags.RUN not in cluster.tags:
         return
     try:
         bucket = Bucket.of(settings.bucket, region=settings.region)
-        record_cost(bucket, emr, run=layout.run_name(dag_run_id), cluster=cluster.id, now=datetime.now(UTC))
+        record_cost(bucket, emr, run=cluster.tags[tags.RUN], cluster=cluster.id, now=datetime.now(UTC))
     except Exception:
         log.exception("The cost of cluster %s could not be recorded", cluster.id)
 

@@ -32,7 +32,7 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
 
 
 def start(emulator: Service, settings: Settings, *, name: str = "fruits r1") -> str:
-    values = tags.of_deployment(settings) | tags.of_dag_run("fruits_features", RUN)
+    values = tags.of_deployment(settings) | tags.of_dag_run("fruits_features", RUN) | {tags.RUN: "r1"}
     return emulator.run(Name=name, Tags=[{"Key": key, "Value": values[key]} for key in values])
 
 
@@ -152,7 +152,7 @@ def test_what_a_terminated_cluster_has_cost_is_recorded(
         check_for_orphans(emulator.emr, settings, context)
     month = cost_of_month(connection, f"{datetime.now(UTC):%Y-%m}")
     assert month.runs == 1 and month.usd > 0
-    manifest = Manifest.from_json(connection.read(layout.manifest(layout.run_name(RUN), TASK)))
+    manifest = Manifest.from_json(connection.read(layout.manifest("r1", TASK)))
     assert manifest.figures["clusters"] == {cluster: month.usd}
 
     monkeypatch.setattr(connection, "write", Mock(side_effect=OSError("S3 is down")))
