@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -115,6 +116,13 @@ class Bucket:
     def read(self, key: str) -> bytes:
         """Return an object's bytes; raise FileNotFoundError when there is no such object."""
         return bytes(obstore.get(self._store, key).bytes())
+
+    def read_json(self, key: str) -> Any:
+        """Return the content of a JSON object; None when there is no such object."""
+        try:
+            return json.loads(self.read(key))
+        except FileNotFoundError:
+            return None
 
     def read_with_etag(self, key: str) -> tuple[bytes, str]:
         """Return an object's bytes and ETag; raise FileNotFoundError when there is no such object."""

@@ -164,10 +164,8 @@ def _identities(photos: pa.Table) -> pa.ChunkedArray:
 
 def read_release_card(bucket: Bucket, release: str) -> dict[str, Any]:
     """Return `release.json` of a release; a release that does not exist fails the run, naming those that do."""
-    try:
-        content = bucket.read(layout.release_card(release))
-    except FileNotFoundError:
+    card: dict[str, Any] | None = bucket.read_json(layout.release_card(release))
+    if card is None:
         existing = ", ".join(bucket.folders(layout.CODE)) or "none"
-        raise AirflowFailException(f"release {release!r} is not in {bucket.uri(layout.CODE)}; existing: {existing}") from None
-    card: dict[str, Any] = json.loads(content)
+        raise AirflowFailException(f"release {release!r} is not in {bucket.uri(layout.CODE)}; existing: {existing}")
     return card

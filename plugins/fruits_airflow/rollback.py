@@ -4,7 +4,6 @@ Uses the standard AWS environment instead of Airflow's connection, so that it wo
 """
 
 import argparse
-import json
 import sys
 
 import boto3
@@ -48,10 +47,9 @@ def roll_back(bucket: Bucket, *, to: str | None = None) -> tuple[str, str]:
         raise CannotRollBack(
             f"classifier {current['model_id']} is the first one; name another one with MODEL=id (--to); existing: {existing}"
         )
-    try:
-        card = json.loads(bucket.read(layout.classifier_card(model_id)))
-    except FileNotFoundError:
-        raise CannotRollBack(f"there is no classifier {model_id}; existing: {existing}") from None
+    card = bucket.read_json(layout.classifier_card(model_id))
+    if card is None:
+        raise CannotRollBack(f"there is no classifier {model_id}; existing: {existing}")
     if card["extractor"] != current["extractor"]:
         raise CannotRollBack(
             f"classifier {model_id} reads features of extractor {card['extractor'][:12]}, the current one those of "

@@ -28,6 +28,15 @@ def test_an_object_that_does_not_exist_is_not_found(bucket: Bucket) -> None:
         bucket.read_with_etag("nothing")
 
 
+def test_json_is_read_where_there_is_any(bucket: Bucket) -> None:
+    bucket.write("list.json", b"[1]")
+    assert bucket.read_json("list.json") == [1]
+    assert bucket.read_json("nothing.json") is None
+    bucket.write("broken.json", b"{")
+    with pytest.raises(ValueError, match="Expecting"):
+        bucket.read_json("broken.json")
+
+
 def test_a_bucket_that_does_not_exist_is_an_error(bucket: Bucket, s3: S3Client) -> None:
     s3.delete_bucket(Bucket=bucket.name)
     with pytest.raises(s3.exceptions.NoSuchBucket):

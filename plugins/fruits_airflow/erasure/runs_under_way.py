@@ -1,6 +1,5 @@
 """The runs for which an erasure waits: they were planned before it, and may still write the photo's row."""
 
-import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,14 +45,6 @@ def is_run_under_way(bucket: Bucket, airflow: Airflow) -> bool:
 def _planned(bucket: Bucket) -> Iterator[tuple[str, str]]:
     """Yield `dag_id` and `dag_run_id` of every run that has been planned."""
     with ThreadPoolExecutor(READERS) as readers:
-        for params in readers.map(lambda run: _params(bucket, run), bucket.folders(layout.RUNS)):
+        for params in readers.map(lambda run: bucket.read_json(layout.run_params(run)) or {}, bucket.folders(layout.RUNS)):
             if "dag_run_id" in params:
                 yield "fruits_features" if "drop" in params else "fruits_classifier", str(params["dag_run_id"])
-
-
-def _params(bucket: Bucket, run: str) -> dict[str, Any]:
-    try:
-        params: dict[str, Any] = json.loads(bucket.read(layout.run_params(run)))
-    except FileNotFoundError:
-        return {}
-    return params

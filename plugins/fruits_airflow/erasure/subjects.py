@@ -117,9 +117,8 @@ def find_subjects(bucket: Bucket, requests: Iterable[ErasureRequest], *, now: da
 
 def _resumed(bucket: Bucket, request: ErasureRequest, *, now: datetime) -> Subject:
     subject = Subject(request, now.isoformat(timespec="seconds"), {request.contribution} - {""})
-    try:
-        known = json.loads(bucket.read(layout.erasure_progress(request.request)))
-    except FileNotFoundError:
+    known = bucket.read_json(layout.erasure_progress(request.request))
+    if known is None:
         return subject
     subject.began_at = known["began_at"]
     subject.contributions |= set(known["contributions"])

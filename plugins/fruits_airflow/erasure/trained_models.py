@@ -1,8 +1,6 @@
 """Which models may have been trained with a photo: from what each run had listed when it was planned."""
 
-import json
 from datetime import datetime
-from typing import Any
 
 from fruits_airflow.bucket import Bucket
 from fruits_contract import layout
@@ -26,19 +24,12 @@ def models_trained_with(bucket: Bucket, drops: set[str], *, since: datetime) -> 
         if version.modified >= since and version.key == layout.run_params(version.key.split("/")[1])
     }
     for run in runs:
-        params = _read(bucket, layout.run_params(run)) or {}
-        has_read = any(str(key).startswith(folders) for key in _read(bucket, layout.retained(run)) or [])
+        params = bucket.read_json(layout.run_params(run)) or {}
+        has_read = any(str(key).startswith(folders) for key in bucket.read_json(layout.retained(run)) or [])
         if params.get("mode") == "fit" and (has_read or params.get("drop") in drops):
             found["pca"].add(params["pca"])
         elif "drop" not in params and has_read:
             for stage in (TRAIN_CLASSIFIER, EVALUATE_CLASSIFIER):
-                digests = (_read(bucket, layout.manifest(run, stage.name)) or {}).get("digests", {})
+                digests = (bucket.read_json(layout.manifest(run, stage.name)) or {}).get("digests", {})
                 found["classifier"] |= {digests["classifier"]} if "classifier" in digests else set()
     return {kind: sorted(ids) for kind, ids in found.items()}
-
-
-def _read(bucket: Bucket, key: str) -> Any:
-    try:
-        return json.loads(bucket.read(key))
-    except FileNotFoundError:
-        return None

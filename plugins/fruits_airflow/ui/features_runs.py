@@ -1,6 +1,5 @@
 """The runs of `fruits_features`: what each did and whether it was published, from the bucket and Airflow's states."""
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -67,9 +66,9 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
     tables = {key: open_table(bucket, key) for key in columns.TABLES}
     with ThreadPoolExecutor(READERS) as readers:
         names = bucket.folders(layout.RUNS)
-        all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
+        all_params = readers.map(lambda run: bucket.read_json(layout.run_params(run)) or {}, names)
         headlines = readers.map(lambda run: _headline(bucket, run), names)
-        costs = readers.map(lambda run: read_json(bucket, layout.manifest(run, run_cost.TASK)).get("figures", {}), names)
+        costs = readers.map(lambda run: _figures(bucket, run, run_cost.TASK), names)
         in_bucket = {
             run: replace(
                 _described(run, params, headline, airflow=known.get(run), committed=_committed(tables, run)),
@@ -89,9 +88,15 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
 
 def _headline(bucket: Bucket, run: str) -> dict[str, Any]:
     """Return the headline of a run's report from the stage's manifest: report.json also has the points of its map."""
-    manifest = read_json(bucket, layout.manifest(run, REPORT.name))
-    headline: dict[str, Any] = manifest.get("figures", {}).get("headline", {})
+    headline: dict[str, Any] = _figures(bucket, run, REPORT.name).get("headline", {})
     return headline
+
+
+def _figures(bucket: Bucket, run: str, stage: str) -> dict[str, Any]:
+    """Return the figures of a manifest; {} where there is none."""
+    manifest: dict[str, Any] = bucket.read_json(layout.manifest(run, stage)) or {}
+    figures: dict[str, Any] = manifest.get("figures", {})
+    return figures
 
 
 def _committed(tables: Mapping[str, DeltaTable | None], run: str) -> str:
@@ -132,12 +137,3 @@ def _of_state(airflow: AirflowRun | None, otherwise: str) -> str:
     if airflow is None:
         return "incomplete"
     return {"queued": "running", "running": "running", "failed": "failed"}.get(airflow.state, otherwise)
-
-
-def read_json(bucket: Bucket, key: str) -> dict[str, Any]:
-    """Return an object's content, or {} where there is no such object."""
-    try:
-        content: dict[str, Any] = json.loads(bucket.read(key))
-    except FileNotFoundError:
-        return {}
-    return content

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import read_current
 from fruits_airflow.ui.airflow_runs import AirflowRun
-from fruits_airflow.ui.features_runs import READERS, read_json
+from fruits_airflow.ui.features_runs import READERS
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER
 
@@ -39,7 +39,7 @@ def read_trainings(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[Trai
     current = read_current(bucket).classifier.get("model_id")
     names = bucket.folders(layout.RUNS)
     with ThreadPoolExecutor(READERS) as readers:
-        manifests = list(readers.map(lambda run: read_json(bucket, layout.manifest(run, EVALUATE_CLASSIFIER.name)), names))
+        manifests = list(readers.map(lambda run: bucket.read_json(layout.manifest(run, EVALUATE_CLASSIFIER.name)), names))
     trainings = [
         TrainingRow(
             run=run,
