@@ -17,7 +17,6 @@ from fruits_airflow.lease import LeaseLost, TablesAreBusy
 from fruits_airflow.run_rollback import CannotRollBackRun, roll_back_run
 from fruits_contract import layout
 
-CLASSIFIERS = "models/classifier/"
 ON_ONE_MACHINE = 'on one machine: make up, then eval "$(make -s env)"'
 
 
@@ -42,7 +41,7 @@ def roll_back(bucket: Bucket, *, to: str | None = None) -> tuple[str, str]:
     if not current:
         raise CannotRollBack(f"no classifier is current in {bucket.uri(layout.CURRENT_MODELS)}; run fruits_classifier first")
     model_id = to or current.get("previous", "")
-    existing = ", ".join(bucket.folders(CLASSIFIERS)) or "none"
+    existing = ", ".join(bucket.folders(layout.CLASSIFIERS)) or "none"
     if not model_id:
         raise CannotRollBack(
             f"classifier {current['model_id']} is the first one; name another one with MODEL=id (--to); existing: {existing}"

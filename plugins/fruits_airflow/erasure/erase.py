@@ -18,8 +18,6 @@ from fruits_contract.contributions import ErasureRequest
 
 log = logging.getLogger(__name__)
 
-# Names of requests are ids of contributions, which point to nothing any more.
-ABOUT_REQUESTS = "erasures/"
 # As long as a DAG run may take, and some time for the next one: a run that is queued in a paused DAG would block for ever.
 WAIT_LIMIT = timedelta(days=4)
 
@@ -100,8 +98,9 @@ def _waiting(subjects: Subjects) -> Outcome:
 def _check(bucket: Bucket, subjects: Subjects) -> None:
     """Look for the contributions everywhere; logs and errors name no key, because a key may name a contribution."""
     names = subjects.names
+    # Requests and certificates are named after contributions, which point to nothing any more.
     keys = sum(
-        not version.key.startswith(ABOUT_REQUESTS) and any(name in version.key for name in names)
+        not version.key.startswith(layout.ERASURES) and any(name in version.key for name in names)
         for version in bucket.versions("")
     )
     files = sum(1 for key in columns.TABLES for _ in files_with_rows(bucket, key, subjects))

@@ -32,7 +32,7 @@ class FileWithRows:
 def files_with_rows(bucket: Bucket, key: str, subjects: Subjects) -> Iterator[FileWithRows]:
     """Yield the Parquet files below a table that hold a row: also those never published, replaced, or hidden by a deletion."""
     for version in bucket.versions(f"{key}/"):
-        is_data = version.key.endswith(".parquet") and "/_delta_log/" not in version.key
+        is_data = version.key.endswith(".parquet") and not layout.is_in_delta_log(version.key)
         if version.is_marker or not is_data or version.modified < subjects.since:
             continue
         try:
