@@ -1,23 +1,16 @@
-"""Takes back a published run, or makes an earlier classifier current again: `python -m fruits_airflow.rollback --bucket NAME`.
-
-Uses the standard AWS environment instead of Airflow's connection, so that it works where Airflow does not.
-"""
+"""Takes back a published run, or makes an earlier classifier current again: `python -m fruits_airflow.rollback --bucket NAME`."""
 
 import argparse
 import sys
 
-import boto3
-from botocore.exceptions import BotoCoreError
 from deltalake.exceptions import DeltaError
-from obstore.exceptions import BaseError as StorageError
 
+from fruits_airflow.aws_environment import NoAccess, bucket_from_environment
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import CurrentModelChanged, make_current, read_current
 from fruits_airflow.lease import LeaseLost, TablesAreBusy
 from fruits_airflow.run_rollback import CannotRollBackRun, roll_back_run
 from fruits_contract import layout
-
-ON_ONE_MACHINE = 'on one machine: make up, then eval "$(make -s env)"'
 
 
 class CannotRollBack(RuntimeError):
@@ -72,18 +65,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.run and arguments.to:
         parser.error("--run takes a run back, --to chooses a classifier: one of the two")
-    session = boto3.Session()
-    if session.get_credentials() is None:
-        print(f"there are no AWS credentials for s3://{arguments.bucket} in the environment; {ON_ONE_MACHINE}", file=sys.stderr)
-        return 1
     try:
-        bucket = Bucket(arguments.bucket, session=session, client=session.client("s3"))
-        done = _run(bucket, arguments.run) if arguments.run else _classifier(bucket, arguments.to)
-    except (CannotRollBack, CannotRollBackRun, CurrentModelChanged, TablesAreBusy, DeltaError, LeaseLost) as error:
+        with bucket_from_environment(arguments.bucket) as bucket:
+            done = _run(bucket, arguments.run) if arguments.run else _classifier(bucket, arguments.to)
+    except (NoAccess, CannotRollBack, CannotRollBackRun, CurrentModelChanged, TablesAreBusy, DeltaError, LeaseLost) as error:
         print(error, file=sys.stderr)
-        return 1
-    except (BotoCoreError, StorageError) as error:
-        print(f"s3://{arguments.bucket} cannot be read: {str(error).splitlines()[0]}; {ON_ONE_MACHINE}", file=sys.stderr)
         return 1
     print(done)
     return 0

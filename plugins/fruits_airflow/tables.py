@@ -80,7 +80,7 @@ class PublishedTable:
         run: str,
         gone: Sequence[WrittenFile] = (),
         even_empty: bool = False,
-        before_commit: Callable[[], None] = lambda: None,
+        before_commit: Callable[[], None] | None = None,
     ) -> bool:
         """Commit the files of a run, once, with the run's name as Delta application transaction.
 
@@ -120,7 +120,7 @@ class PublishedTable:
         run: str,
         gone: Sequence[WrittenFile],
         even_empty: bool,
-        before_commit: Callable[[], None],
+        before_commit: Callable[[], None] | None,
     ) -> bool:
         table = self.open()
         if table is not None and table.transaction_version(run) is not None:
@@ -128,7 +128,8 @@ class PublishedTable:
         self.check_existing(files)
         if table is None:
             if files:
-                before_commit()
+                if before_commit:
+                    before_commit()
                 self._create(files, run=run)
             return bool(files)
         self._add_missing_columns(table)
@@ -142,7 +143,8 @@ class PublishedTable:
         drops = {_drop_of(file) for file in [*files, *gone]}
         # Opened anew: the keys that `table` was opened with may have expired while files were rewritten.
         planned_on = DeltaTable(table.table_uri, version=table.version(), storage_options=self.bucket.table_options())
-        before_commit()
+        if before_commit:
+            before_commit()
         planned_on.create_write_transaction(
             actions,
             "append",
