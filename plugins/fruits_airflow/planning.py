@@ -3,7 +3,6 @@
 import json
 import logging
 import tempfile
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from fruits_airflow.emr.cluster import job_flow
 from fruits_airflow.emr.cost import FeaturizingWork
 from fruits_airflow.emr.sizing import choose_cluster, summary_of
 from fruits_airflow.plan import Plan
+from fruits_airflow.run_params import write_run_params
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import layout
@@ -126,8 +126,7 @@ def _write_inputs(bucket: Bucket, params: FeaturesRunParams, *, batch: pa.Table,
         file.seek(0)
         bucket.upload(layout.batch(params.run), file)
     bucket.write(layout.retained(params.run), json.dumps(retained).encode())
-    described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
-    bucket.write(layout.run_params(params.run), described.encode())
+    write_run_params(bucket, params, dag_id=FEATURES_PIPELINE.dag_id, dag_run_id=dag_run_id)
 
 
 def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extractor: str) -> pa.Table:

@@ -213,7 +213,7 @@ def run_prefix(run: str) -> str:
 
 
 def run_params(run: str) -> str:
-    """Return the key of the parameters that every stage of the run receives (`RunParams`)."""
+    """Return the key of the parameters that every stage of the run receives (`RunParams`), with DAG and DAG run."""
     return f"{RUNS}{run}/params.json"
 
 

@@ -55,7 +55,7 @@ def test_the_run_folder_names_its_dag_run(bucket: Bucket, deployment: Settings, 
     params = plan(bucket, deployment, "manual__2026-11-22T11:00:00+00:00", "first")
     assert params.run == layout.run_name("manual__2026-11-22T11:00:00+00:00")
     written = json.loads(bucket.read(layout.run_params(params.run)))
-    assert written == {"dag_run_id": "manual__2026-11-22T11:00:00+00:00", **asdict(params)}
+    assert written == {"dag_id": "fruits_features", "dag_run_id": "manual__2026-11-22T11:00:00+00:00", **asdict(params)}
 
 
 def test_the_next_drop_is_transformed_with_the_current_pca(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:

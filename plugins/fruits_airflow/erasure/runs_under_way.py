@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from fruits_airflow.bucket import Bucket
+from fruits_airflow.run_params import dag_id_of, read_run_params
 from fruits_contract import layout
 from fruits_contract.pipelines import PIPELINES
 
@@ -45,6 +46,6 @@ def is_run_under_way(bucket: Bucket, airflow: Airflow) -> bool:
 def _planned(bucket: Bucket) -> Iterator[tuple[str, str]]:
     """Yield `dag_id` and `dag_run_id` of every run that has been planned."""
     with ThreadPoolExecutor(READERS) as readers:
-        for params in readers.map(lambda run: bucket.read_json(layout.run_params(run)) or {}, bucket.folders(layout.RUNS)):
+        for params in readers.map(lambda run: read_run_params(bucket, run), bucket.folders(layout.RUNS)):
             if "dag_run_id" in params:
-                yield "fruits_features" if "drop" in params else "fruits_classifier", str(params["dag_run_id"])
+                yield dag_id_of(params), str(params["dag_run_id"])

@@ -3,8 +3,10 @@
 from datetime import datetime
 
 from fruits_airflow.bucket import Bucket
+from fruits_airflow.run_params import dag_id_of, read_run_params
 from fruits_contract import layout
-from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER, TRAIN_CLASSIFIER
+from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, EVALUATE_CLASSIFIER, TRAIN_CLASSIFIER
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
 
 Models = dict[str, list[str]]
 
@@ -24,11 +26,11 @@ def models_trained_with(bucket: Bucket, drops: set[str], *, since: datetime) -> 
         if version.modified >= since and version.key == layout.run_params(version.key.split("/")[1])
     }
     for run in runs:
-        params = bucket.read_json(layout.run_params(run)) or {}
+        params = read_run_params(bucket, run)
         has_read = any(str(key).startswith(folders) for key in bucket.read_json(layout.retained(run)) or [])
-        if params.get("mode") == "fit" and (has_read or params.get("drop") in drops):
+        if dag_id_of(params) == FEATURES_PIPELINE.dag_id and params["mode"] == "fit" and (has_read or params["drop"] in drops):
             found["pca"].add(params["pca"])
-        elif "drop" not in params and has_read:
+        elif dag_id_of(params) == CLASSIFIER_PIPELINE.dag_id and has_read:
             for stage in (TRAIN_CLASSIFIER, EVALUATE_CLASSIFIER):
                 digests = (bucket.read_json(layout.manifest(run, stage.name)) or {}).get("digests", {})
                 found["classifier"] |= {digests["classifier"]} if "classifier" in digests else set()

@@ -14,6 +14,7 @@ from fruits_airflow.bucket import AWS_CONN_ID, Bucket
 from fruits_airflow.contributions import queued
 from fruits_airflow.emr.spark_history import NoSparkHistory, spark_history_address
 from fruits_airflow.run_cost import cost_of_month
+from fruits_airflow.run_params import read_run_params
 from fruits_airflow.settings import InvalidSettings, Settings
 from fruits_airflow.ui import access, addresses, erasures, retention, review
 from fruits_airflow.ui.airflow_runs import AirflowRun, runs_of_dag
@@ -116,7 +117,7 @@ def all_runs(bucket: BucketDep, known: AirflowRunsDep) -> str:
 @app.get("/runs/{run}", dependencies=access.READS_RUNS)
 def report(run: str, bucket: BucketDep) -> str:
     """Return the page of a run: its report in a frame."""
-    params = bucket.read_json(layout.run_params(layout.check_name(run, what="run"))) or {}
+    params = read_run_params(bucket, layout.check_name(run, what="run"))
     bucket.read(layout.manifest(run, REPORT.name))
     return render(
         "document.html",
@@ -140,7 +141,7 @@ def card(run: str, bucket: BucketDep) -> str:
     evaluated = bucket.read_json(layout.manifest(layout.check_name(run, what="run"), EVALUATE_CLASSIFIER.name))
     if evaluated is None:
         raise FileNotFoundError(run)
-    params = bucket.read_json(layout.run_params(run)) or {}
+    params = read_run_params(bucket, run)
     model_id = evaluated["digests"]["classifier"]
     return render(
         "document.html",

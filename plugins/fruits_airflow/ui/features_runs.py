@@ -10,9 +10,10 @@ from deltalake import DeltaTable
 from fruits_airflow import run_cost
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import has_run, is_rolled_back, open_table
+from fruits_airflow.run_params import dag_id_of, read_run_params
 from fruits_airflow.ui.airflow_runs import AirflowRun
 from fruits_contract import columns, layout
-from fruits_contract.features_pipeline import REPORT
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, REPORT
 
 READERS = 16
 
@@ -66,7 +67,7 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
     tables = {key: open_table(bucket, key) for key in columns.TABLES}
     with ThreadPoolExecutor(READERS) as readers:
         names = bucket.folders(layout.RUNS)
-        all_params = readers.map(lambda run: bucket.read_json(layout.run_params(run)) or {}, names)
+        all_params = readers.map(lambda run: read_run_params(bucket, run), names)
         headlines = readers.map(lambda run: _headline(bucket, run), names)
         costs = readers.map(lambda run: _figures(bucket, run, run_cost.TASK), names)
         in_bucket = {
@@ -76,7 +77,7 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
                 is_actual_complete=all(instance["usd"] is not None for instance in cost.get("instances", ())),
             )
             for run, params, headline, cost in zip(names, all_params, headlines, costs, strict=True)
-            if "drop" in params
+            if dag_id_of(params) == FEATURES_PIPELINE.dag_id
         }
     only_in_airflow = [
         FeaturesRun(run=run, dag_run_id=airflow.dag_run_id, at=airflow.run_after, verdict=_of_state(airflow, "nothing to do"))
