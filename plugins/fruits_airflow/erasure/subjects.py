@@ -105,9 +105,10 @@ def find_subjects(bucket: Bucket, requests: Iterable[ErasureRequest], *, now: da
         if subject.request.contributor:
             by_contributor.setdefault(subject.request.contributor, []).append(subject)
     if by_contributor:
-        for contributor, contribution in _contributions_of(bucket, sorted(by_contributor)):
+        for contributor, contribution, drop in _contributions_of(bucket, sorted(by_contributor)):
             for subject in by_contributor[contributor]:
                 subject.contributions.add(contribution)
+                subject.drops |= {drop} - {""}
     for subject in subjects:
         for contribution in subject.contributions:
             accepted = _record(bucket, layout.contribution_record(contribution))
@@ -127,18 +128,18 @@ def _resumed(bucket: Bucket, request: ErasureRequest, *, now: datetime) -> Subje
     return subject
 
 
-def _contributions_of(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield contributor and id of every contribution of some contributors, possibly twice.
+def _contributions_of(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield contributor, id and drop ('' for none yet) of every contribution of some contributors, possibly twice.
 
     A record is deleted with the photo after some days. Then the photo's row in a published table has the contributor; of a photo
     whose run was not published, or was rolled back, only the list of photos of that run has it.
     """
     for record in _records(bucket):
         if record.contributor in contributors:
-            yield record.contributor, record.contribution
+            yield record.contributor, record.contribution, record.drop
     for contributor, path in [*_published_rows(bucket, contributors), *_planned_rows(bucket, contributors)]:
         if contribution := layout.contribution_of(path):
-            yield contributor, contribution
+            yield contributor, contribution, path.split("/")[1]
 
 
 def _records(bucket: Bucket) -> Iterable[Contribution]:

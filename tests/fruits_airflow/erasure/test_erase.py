@@ -164,6 +164,7 @@ def test_a_photo_of_a_run_that_was_not_published_is_found_without_its_record(
     assert places_of(bucket, s3, [ANNA, photo.contribution]) == []
     (erasure,) = read_certificate(bucket, request)["erasures"]
     assert (erasure["contributions"], erasure["removed"]["outputs of runs: batch.parquet"]) == (1, 1)
+    assert erasure["models"] == {"pca": ["r1"], "classifier": []}, "the run may have fitted one"
 
 
 def test_two_requests_for_one_contributor_are_both_certified(bucket: Bucket, contributed: Contributed, now: Any) -> None:
