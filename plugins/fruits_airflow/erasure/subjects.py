@@ -163,7 +163,7 @@ def _published_rows(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tup
     for key in WITH_CONTRIBUTOR:
         table = open_table(bucket, key)
         if table is not None:
-            yield from _pairs(table.to_pyarrow_table(columns=COLUMNS, filters=_of(contributors)))
+            yield from _pairs(table.to_pyarrow_table(columns=COLUMNS, filters=_filters(contributors)))
 
 
 def _planned_rows(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -177,12 +177,12 @@ def _planned_rows(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple
 def _planned_rows_of(bucket: Bucket, key: str, contributors: Sequence[str]) -> list[tuple[str, str]]:
     try:
         with bucket.open(key) as file:
-            return _pairs(pq.read_table(file, columns=COLUMNS, filters=_of(contributors)))
+            return _pairs(pq.read_table(file, columns=COLUMNS, filters=_filters(contributors)))
     except pa.ArrowInvalid:  # a list of an earlier release, without contributors, or a damaged one
         return []
 
 
-def _of(contributors: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+def _filters(contributors: Sequence[str]) -> list[tuple[str, str, list[str]]]:
     return [("contributor", "in", list(contributors))]
 
 
