@@ -81,7 +81,7 @@ def fruits_classifier() -> None:
     @teardown
     @task(task_display_name="Record cost", retries=2, retry_delay=timedelta(seconds=30))
     def record_cost(cluster: str) -> float:
-        """Record what the cluster has cost, by EMR's timeline of its instances; return US dollars."""
+        """Record what the cluster has cost, by EMR's timeline of its instances; return what the run has cost, in US dollars."""
         from fruits_airflow.run_cost import record_cost_of_run
 
         return record_cost_of_run(get_current_context(), cluster=cluster)
