@@ -8,15 +8,15 @@ from fruits_airflow.emr.cost import (
     BOOTSTRAP_S,
     CLUSTER_END_S,
     CLUSTER_START_S,
-    FIXED_S,
     OTHER_STAGES_VCPU_S_PER_PHOTO,
     PHOTOS_PER_S_AND_VCPU,
     SPARK_START_S,
     VCPU_S_PER_BYTE,
     WHOLE_CORE_SPEED,
     ClusterSize,
-    Featurizing,
+    FeaturizingWork,
     cheapest,
+    fixed_s,
 )
 from fruits_airflow.emr.prices import (
     CATALOGUE,
@@ -139,8 +139,8 @@ def cost_section() -> str:
     return "\n\n".join(parts)
 
 
-def _run(photos: int, photo_bytes: int, *, gets: int) -> tuple[Featurizing, ClusterSize]:
-    work = Featurizing(photos=photos, size_bytes=photos * photo_bytes, engine=ENGINE, gets=gets)
+def _run(photos: int, photo_bytes: int, *, gets: int) -> tuple[FeaturizingWork, ClusterSize]:
+    work = FeaturizingWork(photos=photos, size_bytes=photos * photo_bytes, engine=ENGINE, gets=gets)
     return work, cheapest(work, deadline_s=DEADLINE_S, max_nodes=MAX_NODES)
 
 
@@ -149,16 +149,17 @@ def _total_usd(photos: int, photo_bytes: int, requests: Requests) -> float:
     return size.usd(work, spot=True) + work.s3_usd + requests.upload_usd
 
 
-def _costs(name: str, work: Featurizing, size: ClusterSize, requests: Requests) -> list[str]:
+def _costs(name: str, work: FeaturizingWork, size: ClusterSize, requests: Requests) -> list[str]:
     figures = [requests.upload_usd, work.s3_usd, size.usd(work, spot=True)]
     return [name, *(f"{usd:.3f}" for usd in [*figures, sum(figures)])]
 
 
-def _calculation(work: Featurizing, size: ClusterSize, requests: Requests) -> list[tuple[str, str, str]]:
+def _calculation(work: FeaturizingWork, size: ClusterSize, requests: Requests) -> list[tuple[str, str, str]]:
     rate = PHOTOS_PER_S_AND_VCPU[work.engine]
     other_s = work.photos * OTHER_STAGES_VCPU_S_PER_PHOTO
     decoding_s = work.size_bytes * VCPU_S_PER_BYTE
     run_s = size.seconds(work)
+    start_and_end_s = fixed_s(work)
     primary = f"{PRIMARIES[0].on_demand_usd} + {PRIMARIES[0].emr_usd:.4f} + {DISK_USD_PER_HOUR:.4f}"
     core = f"{size.core.on_demand_usd} + {size.core.emr_usd:.4f} + {DISK_USD_PER_HOUR:.4f}"
     task = f"({size.core.spot_usd} + {size.core.emr_usd:.4f} + {DISK_USD_PER_HOUR:.4f})"
@@ -171,9 +172,9 @@ def _calculation(work: Featurizing, size: ClusterSize, requests: Requests) -> li
         ("featurize", f"{work.photos:,} photos / {rate:g} photos per second and vCPU", f"{work.photos / rate:,.0f} vCPU seconds"),
         ("decoding", f"{work.size_bytes:,} bytes x {VCPU_S_PER_BYTE * 1e9:.1f} ns", f"{decoding_s:,.0f} vCPU seconds"),
         ("other stages", f"{work.photos:,} photos x {OTHER_STAGES_VCPU_S_PER_PHOTO * 1e3:g} ms", f"{other_s:,.0f} vCPU seconds"),
-        ("computation", f"{work.vcpu_s:,.0f} vCPU seconds / {nodes}", f"{run_s - FIXED_S:,.0f} s"),
-        ("cluster start, bootstrap, start of Spark in each stage, cluster end", fixed, f"{FIXED_S} s"),
-        ("run", f"{FIXED_S} + {run_s - FIXED_S:,.0f} s", f"{run_s:,.0f} s = {run_s / 60:.1f} min"),
+        ("computation", f"{work.vcpu_s:,.0f} vCPU seconds / {nodes}", f"{run_s - start_and_end_s:,.0f} s"),
+        ("cluster start, bootstrap, start of Spark in each stage, cluster end", fixed, f"{start_and_end_s} s"),
+        ("run", f"{start_and_end_s} + {run_s - start_and_end_s:,.0f} s", f"{run_s:,.0f} s = {run_s / 60:.1f} min"),
         ("primary node per hour", primary, f"{PRIMARIES[0].on_demand_usd + PRIMARIES[0].emr_usd + DISK_USD_PER_HOUR:.4f} USD"),
         ("core node per hour, on-demand", core, f"{size.core.on_demand_usd + size.core.emr_usd + DISK_USD_PER_HOUR:.4f} USD"),
         ("cluster per hour", f"primary + core + {size.nodes - 1} x {task} USD", hour_usd),

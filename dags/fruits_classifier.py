@@ -1,8 +1,8 @@
 """
 ### From published features to the current classifier.
 
-**What**: starts an EMR cluster, runs `train_classifier` and `evaluate_classifier` on it, terminates the cluster whatever
-happened, and makes the new classifier the current one, unless it is worse than the current one on the same held-out photos.
+**What**: starts an EMR cluster, runs `train_classifier` and `evaluate_classifier` on it, always terminates the cluster, and makes
+the new classifier the current one, unless it is worse than the current one on the same held-out photos.
 
 **When**: after every publication of `fruits_features` (asset `fruits_features`); or triggered by hand.
 
@@ -81,7 +81,7 @@ def fruits_classifier() -> None:
     @teardown
     @task(task_display_name="Record cost", retries=2, retry_delay=timedelta(seconds=30))
     def record_cost(cluster: str) -> float:
-        """Record what the cluster has cost, by EMR's timeline of its instances; return US dollars."""
+        """Record what the cluster has cost, by EMR's timeline of its instances; return what the run has cost, in US dollars."""
         from fruits_airflow.run_cost import record_cost_of_run
 
         return record_cost_of_run(get_current_context(), cluster=cluster)
@@ -105,7 +105,7 @@ def fruits_classifier() -> None:
 
     chain(planned, create_cluster, train_classifier, evaluate_classifier)
     chain(evaluate_classifier, [terminate_cluster, promote()])
-    chain(terminate_cluster, [record_cost(CLUSTER), fail_if_aborted()])
+    chain(terminate_cluster, record_cost(CLUSTER), fail_if_aborted())
 
 
 fruits_classifier()

@@ -2,8 +2,8 @@
 ### From a drop of fruit photos to published features.
 
 **What**: waits for a complete drop in `raw/<drop>/`, works out which photos are new, starts an EMR cluster, runs the stages
-`featurize`, `fit_pca`, `transform_pca`, `validate`, `report` on it, terminates the cluster whatever happened, and publishes the
-results to three Delta tables.
+`featurize`, `fit_pca`, `transform_pca`, `validate`, `report` on it, always terminates the cluster, and publishes the results to
+three Delta tables.
 
 **When**: every day at 03:00 UTC, for the drop named after the day (`raw/2026-11-22/`); or triggered by hand, for any drop.
 
@@ -109,13 +109,14 @@ def fruits_features() -> None:
     @teardown
     @task(task_display_name="Record cost", retries=2, retry_delay=timedelta(seconds=30))
     def record_cost(cluster: str) -> float:
-        """Record what the cluster has cost, by EMR's timeline of its instances; return US dollars."""
+        """Record what the cluster has cost, by EMR's timeline of its instances; return what the run has cost, in US dollars."""
         from fruits_airflow.run_cost import record_cost_of_run
 
         return record_cost_of_run(get_current_context(), cluster=cluster)
 
     # A teardown, because marking a run as failed skips every other task. It is not downstream of publish, so publish stays a
-    # leaf and its failure fails the run.
+    # leaf and its failure fails the run. It is the last teardown: while one is unfinished, a run that is marked as failed goes
+    # on, and could end as a success.
     @teardown(on_failure_fail_dagrun=True)
     @task(task_display_name="Fail if aborted", retries=2, retry_delay=timedelta(seconds=30))
     def fail_if_aborted() -> None:
@@ -153,7 +154,7 @@ def fruits_features() -> None:
     chain(wait_for_drop, planned, create_cluster, featurize, fit_pca, transform_pca, validate, report)
     chain(featurize, transform_pca)
     chain(report, [terminate_cluster, published])
-    chain(terminate_cluster, [record_cost(CLUSTER), fail_if_aborted()])
+    chain(terminate_cluster, record_cost(CLUSTER), fail_if_aborted())
 
 
 fruits_features()

@@ -14,12 +14,13 @@ Erases the contributions that were requested to be erased, everywhere, and write
 **Reads**: EMR's clusters and their tags, the states of DAG runs, `tables/`, all versions below `raw/` and `contributions/`;
 where there are requests below `erasures/requests/`, all versions of everything.
 
-**Writes**: `tables/`, `raw/`, `contributions/`, `retention.json`; for an erasure also `runs/`, `logs/`, `models/`, `erasures/`.
+**Writes**: `tables/`, `raw/`, `contributions/`, `retention.json`; the cost of a terminated cluster below `runs/` and `costs/`;
+for an erasure also `runs/`, `logs/`, `models/`, `erasures/`.
 
 **If it fails**: `terminate_orphaned_clusters` fails when it has found such a cluster. It is terminated; the log names its run.
 Find out why neither `terminate_cluster` nor EMR's idle limit has ended it. `maintain_tables` is tried again an hour later.
 `enforce_retention` fails when it has found something that was kept for 15 days or longer: it is deleted, and an hour later the
-task looks again. The page "Retention" of "Fruit runs" shows the last look.
+task checks again. The page "Retention" of "Fruit runs" shows the last check.
 `erase_contributions` is tried again an hour later; the request stays until everything is erased. It is skipped where there is no
 request, and while it waits for a run; after an erasure from the features, `fruits_classifier` starts.
 """

@@ -6,12 +6,14 @@ import sys
 import time
 
 import boto3
+import pyarrow.parquet as pq
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from benchmarks.contenders.published_run import peak_mb
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.planning import plan_run
 from fruits_airflow.settings import Settings
+from fruits_contract import layout
 
 
 def main(name: str, drop: str, release: str) -> None:
@@ -21,11 +23,16 @@ def main(name: str, drop: str, release: str) -> None:
     settings = Settings(bucket=name, region="eu-north-1", release=release)
     before_mb, began = peak_mb(), time.monotonic()
     try:
-        photos = plan_run(bucket, settings, dag_run_id=f"plan-{drop}", drop=drop, requested={}).photos
+        run = plan_run(bucket, settings, dag_run_id=f"plan-{drop}", drop=drop, requested={}).params.run
     except AirflowSkipException:
-        photos = 0
-    seconds = time.monotonic() - began
-    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb(), "imports_mb": before_mb, "photos": photos}))
+        run = ""
+    measured = {"seconds": time.monotonic() - began, "peak_mb": peak_mb(), "imports_mb": before_mb}
+    print(json.dumps({**measured, "photos": _count(bucket, run) if run else 0}))
+
+
+def _count(bucket: Bucket, run: str) -> int:
+    with bucket.open(layout.batch(run)) as file:
+        return int(pq.ParquetFile(file).metadata.num_rows)
 
 
 if __name__ == "__main__":

@@ -46,13 +46,20 @@ SECTIONS = {
         "report_data",
         "final_features",
     ),
-    "Tables, while a run writes them": ("features_drop", "features_part", "rejects_part", "projected_part", "tables_lease"),
+    "Tables, while a run writes them": (
+        "features_drop",
+        "features_part",
+        "rejects_part",
+        "projected_part",
+        "delta_log",
+        "tables_lease",
+    ),
     "Costs": ("month_costs", "cluster_cost"),
     "Logs": ("logs_uri", "step_log"),
 }
 # Functions of `layout` and `shards` that return no key, or that of an object beside another.
 NO_KEY = {
-    *("check_name", "run_name", "uri", "variety_of", "partition_values", "beside", "contribution_of"),
+    *("check_name", "run_name", "uri", "variety_of", "partition_values", "beside", "contribution_of", "is_in_delta_log"),
     *("is_shard", "is_index", "index_of", "name_in_shard", "md5_of"),
 }
 

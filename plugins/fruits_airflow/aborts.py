@@ -1,4 +1,4 @@
-"""Detects a run that was marked as failed while it was running.
+"""Detects a run that was marked as failed, or as success, while it was running.
 
 Airflow 3.3 lets the teardown of such a run finish and then derives the run's state from its leaves. It has set those to skipped,
 so the run would end as a success.
@@ -41,6 +41,6 @@ def check_not_aborted(context: Context, *, result: str, may_skip: list[str]) -> 
     if skipped and any(ti.xcom_pull(task_ids=skipped, key=ENDS_THE_RUN)):
         return
     raise AirflowFailException(
-        f"{result} is skipped, and no task of the run chose to skip: the run was aborted and published nothing. "
-        "Trigger a new run for the same drop"
+        f"{result} was skipped, but no task of the run chose to skip: the run was marked as failed or success by hand. "
+        "Trigger a new run"
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -115,6 +116,13 @@ class Bucket:
     def read(self, key: str) -> bytes:
         """Return an object's bytes; raise FileNotFoundError when there is no such object."""
         return bytes(obstore.get(self._store, key).bytes())
+
+    def read_json(self, key: str) -> Any:
+        """Return the content of a JSON object; None when there is no such object."""
+        try:
+            return json.loads(self.read(key))
+        except FileNotFoundError:
+            return None
 
     def read_with_etag(self, key: str) -> tuple[bytes, str]:
         """Return an object's bytes and ETag; raise FileNotFoundError when there is no such object."""
@@ -243,9 +251,11 @@ class Bucket:
             self._client.abort_multipart_upload(Bucket=self.name, Key=upload.key, UploadId=upload.upload)
 
     def folders(self, prefix: str) -> list[str]:
-        """Return the names of the folders directly below a prefix."""
-        found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+        """Return the names of the folders directly below a prefix that ends with '/'; by boto3, as `objects`."""
+        names = []
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix, Delimiter="/"):
+            names += [item["Prefix"].removeprefix(prefix).removesuffix("/") for item in page.get("CommonPrefixes", [])]
+        return sorted(name for name in names if name)
 
     def uri(self, key: str) -> str:
         """Return the `s3://` address of a key."""

@@ -26,7 +26,7 @@ def _ids_below(bucket: Bucket, prefix: str, suffix: str) -> list[str]:
         try:
             ids.append(check_id(item.key.removeprefix(prefix).removesuffix(suffix)))
         except InvalidContribution:
-            log.warning("An object below %s has a name that is no contribution's; it is left out", prefix)
+            log.warning("An object below %s is not named like a contribution; ignored", prefix)
     return sorted(ids)
 
 

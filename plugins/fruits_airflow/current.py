@@ -41,7 +41,7 @@ def read_current(bucket: Bucket) -> CurrentModels:
 
 
 class CurrentModelChanged(RuntimeError):
-    """Another model has become current than the one expected."""
+    """The current model is not the expected one."""
 
 
 def make_current(bucket: Bucket, *, kind: str, model: dict[str, str], instead_of: str | None = None) -> bool:

@@ -27,7 +27,7 @@ WAIT_LIMIT_S = 15 * 60
 
 
 class TablesAreBusy(RuntimeError):
-    """Another process has changed the tables for longer than `WAIT_LIMIT_S`; nothing is done. Try again later."""
+    """Another process has held the lease for longer than `WAIT_LIMIT_S`; nothing is done. Try again later."""
 
 
 class LeaseLost(RuntimeError):

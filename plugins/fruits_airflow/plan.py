@@ -22,8 +22,6 @@ class Plan:
         What every stage receives, of the type `pipeline.run_params`.
     region
         Region of the bucket and the cluster.
-    photos
-        Number of photos in the batch, or to train on.
     job_flow
         The RunJobFlow request.
     stage_limit_s
@@ -33,7 +31,6 @@ class Plan:
     pipeline: Pipeline
     params: RunParams
     region: str
-    photos: int
     job_flow: dict[str, Any]
     stage_limit_s: int
 
@@ -43,16 +40,21 @@ class Plan:
             "pipeline": self.pipeline.dag_id,
             "params": asdict(self.params),
             "region": self.region,
-            "photos": self.photos,
             "job_flow": self.job_flow,
             "stage_limit_s": self.stage_limit_s,
         }
 
     @classmethod
     def from_xcom(cls, data: dict[str, Any]) -> "Plan":
-        """Read `to_xcom` back."""
+        """Read `to_xcom` back; that of an earlier release may have more."""
         pipeline = BY_DAG_ID[data["pipeline"]]
-        return cls(**{**data, "pipeline": pipeline, "params": pipeline.run_params(**data["params"])})
+        return cls(
+            pipeline=pipeline,
+            params=pipeline.run_params(**data["params"]),
+            region=data["region"],
+            job_flow=data["job_flow"],
+            stage_limit_s=data["stage_limit_s"],
+        )
 
     @classmethod
     def of_run(cls, context: Context) -> "Plan":
@@ -63,5 +65,5 @@ class Plan:
         plan_task = BY_DAG_ID[context["ti"].dag_id].plan_task
         data = context["ti"].xcom_pull(task_ids=plan_task)
         if data is None:
-            raise AirflowFailException(f"{plan_task} has left no plan; clear it, or trigger a new run")
+            raise AirflowFailException(f"{plan_task} returned no plan; clear it or trigger a new run")
         return cls.from_xcom(data)

@@ -3,7 +3,6 @@
 import json
 import logging
 import tempfile
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,10 @@ from fruits_airflow.contributed_photos import with_contributors
 from fruits_airflow.current import read_current
 from fruits_airflow.drops import gets_of, photos_of
 from fruits_airflow.emr.cluster import job_flow
-from fruits_airflow.emr.cost import Featurizing
+from fruits_airflow.emr.cost import FeaturizingWork
 from fruits_airflow.emr.sizing import choose_cluster, summary_of
 from fruits_airflow.plan import Plan
+from fruits_airflow.run_params import write_run_params
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import layout
@@ -95,8 +95,12 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         max_reject_ratio=wanted["max_reject_ratio"],
         engine=wanted["engine"],
     )
-    work = Featurizing(
-        photos=len(batch), size_bytes=pc.sum(batch["size_bytes"]).as_py() or 0, engine=params.engine, gets=gets_of(batch)
+    work = FeaturizingWork(
+        photos=len(batch),
+        size_bytes=pc.sum(batch["size_bytes"]).as_py() or 0,
+        engine=params.engine,
+        gets=gets_of(batch),
+        retained=features.count_rows() if is_fit else 0,
     )
     cluster = choose_cluster(settings, work, budget_usd=wanted["budget_usd"])
     _write_inputs(bucket, params, batch=batch, retained=retained, dag_run_id=dag_run_id)
@@ -106,7 +110,6 @@ def plan_run(bucket: Bucket, settings: Settings, *, dag_run_id: str, drop: str, 
         pipeline=FEATURES_PIPELINE,
         params=params,
         region=settings.region,
-        photos=len(batch),
         job_flow=job_flow(settings, params, nodes=cluster.nodes),
         stage_limit_s=stage_limit_s(settings, expected_s=cluster.seconds(work)),
     )
@@ -123,8 +126,7 @@ def _write_inputs(bucket: Bucket, params: FeaturesRunParams, *, batch: pa.Table,
         file.seek(0)
         bucket.upload(layout.batch(params.run), file)
     bucket.write(layout.retained(params.run), json.dumps(retained).encode())
-    described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
-    bucket.write(layout.run_params(params.run), described.encode())
+    write_run_params(bucket, params, dag_id=FEATURES_PIPELINE.dag_id, dag_run_id=dag_run_id)
 
 
 def _known(features: PublishedTable, rejects: PublishedTable, *, drop: str, extractor: str) -> pa.Table:
@@ -161,10 +163,8 @@ def _identities(photos: pa.Table) -> pa.ChunkedArray:
 
 def read_release_card(bucket: Bucket, release: str) -> dict[str, Any]:
     """Return `release.json` of a release; a release that does not exist fails the run, naming those that do."""
-    try:
-        content = bucket.read(layout.release_card(release))
-    except FileNotFoundError:
+    card: dict[str, Any] | None = bucket.read_json(layout.release_card(release))
+    if card is None:
         existing = ", ".join(bucket.folders(layout.CODE)) or "none"
-        raise AirflowFailException(f"release {release!r} is not in {bucket.uri(layout.CODE)}; existing: {existing}") from None
-    card: dict[str, Any] = json.loads(content)
+        raise AirflowFailException(f"release {release!r} is not in {bucket.uri(layout.CODE)}; existing: {existing}")
     return card

@@ -22,7 +22,7 @@ TIME_FOR_A_RUN = timedelta(days=2)  # to the next daily drop, and through its ru
 
 
 class Gone(Exception):
-    """The contribution does not exist any more: it was rejected, erased, or its erasure is requested."""
+    """The contribution no longer exists: it was rejected, erased, or its erasure is requested."""
 
 
 class AlreadyDecided(Exception):
@@ -133,7 +133,7 @@ def accept(
     try:
         photo = bucket.read(layout.contribution_photo(contribution))
     except FileNotFoundError:
-        raise Gone("the photo is not in the queue any more") from None
+        raise Gone("the photo no longer exists in the queue") from None
     bucket.write(layout.contributed_image(drop, label, contribution), photo)
     try:
         _write_record(bucket, replace(planned, state=ACCEPTED), etag=etag)
@@ -166,7 +166,7 @@ def reject(bucket: Bucket, contribution: str, token: str) -> None:
 def _existing(bucket: Bucket, contribution: str) -> tuple[Contribution, str]:
     found = read_record(bucket, contribution)
     if found is None or found[0].state == REJECTED or ErasureRequests(bucket).include(found[0]):
-        raise Gone("the photo is not there any more")
+        raise Gone("the photo no longer exists")
     return found
 
 

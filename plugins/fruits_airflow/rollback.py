@@ -1,25 +1,16 @@
-"""Takes back a published run, or makes an earlier classifier current again: `python -m fruits_airflow.rollback --bucket NAME`.
-
-Uses the standard AWS environment instead of Airflow's connection, so that it works where Airflow does not.
-"""
+"""Takes back a published run, or makes an earlier classifier current again: `python -m fruits_airflow.rollback --bucket NAME`."""
 
 import argparse
-import json
 import sys
 
-import boto3
-from botocore.exceptions import BotoCoreError
 from deltalake.exceptions import DeltaError
-from obstore.exceptions import BaseError as StorageError
 
+from fruits_airflow.aws_environment import NoAccess, bucket_from_environment
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import CurrentModelChanged, make_current, read_current
 from fruits_airflow.lease import LeaseLost, TablesAreBusy
 from fruits_airflow.run_rollback import CannotRollBackRun, roll_back_run
 from fruits_contract import layout
-
-CLASSIFIERS = "models/classifier/"
-ON_ONE_MACHINE = 'on one machine: make up, then eval "$(make -s env)"'
 
 
 class CannotRollBack(RuntimeError):
@@ -43,15 +34,14 @@ def roll_back(bucket: Bucket, *, to: str | None = None) -> tuple[str, str]:
     if not current:
         raise CannotRollBack(f"no classifier is current in {bucket.uri(layout.CURRENT_MODELS)}; run fruits_classifier first")
     model_id = to or current.get("previous", "")
-    existing = ", ".join(bucket.folders(CLASSIFIERS)) or "none"
+    existing = ", ".join(bucket.folders(layout.CLASSIFIERS)) or "none"
     if not model_id:
         raise CannotRollBack(
             f"classifier {current['model_id']} is the first one; name another one with MODEL=id (--to); existing: {existing}"
         )
-    try:
-        card = json.loads(bucket.read(layout.classifier_card(model_id)))
-    except FileNotFoundError:
-        raise CannotRollBack(f"there is no classifier {model_id}; existing: {existing}") from None
+    card = bucket.read_json(layout.classifier_card(model_id))
+    if card is None:
+        raise CannotRollBack(f"there is no classifier {model_id}; existing: {existing}")
     if card["extractor"] != current["extractor"]:
         raise CannotRollBack(
             f"classifier {model_id} reads features of extractor {card['extractor'][:12]}, the current one those of "
@@ -75,18 +65,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.run and arguments.to:
         parser.error("--run takes a run back, --to chooses a classifier: one of the two")
-    session = boto3.Session()
-    if session.get_credentials() is None:
-        print(f"there are no AWS credentials for s3://{arguments.bucket} in the environment; {ON_ONE_MACHINE}", file=sys.stderr)
-        return 1
     try:
-        bucket = Bucket(arguments.bucket, session=session, client=session.client("s3"))
-        done = _run(bucket, arguments.run) if arguments.run else _classifier(bucket, arguments.to)
-    except (CannotRollBack, CannotRollBackRun, CurrentModelChanged, TablesAreBusy, DeltaError, LeaseLost) as error:
+        with bucket_from_environment(arguments.bucket) as bucket:
+            done = _run(bucket, arguments.run) if arguments.run else _classifier(bucket, arguments.to)
+    except (NoAccess, CannotRollBack, CannotRollBackRun, CurrentModelChanged, TablesAreBusy, DeltaError, LeaseLost) as error:
         print(error, file=sys.stderr)
-        return 1
-    except (BotoCoreError, StorageError) as error:
-        print(f"s3://{arguments.bucket} cannot be read: {str(error).splitlines()[0]}; {ON_ONE_MACHINE}", file=sys.stderr)
         return 1
     print(done)
     return 0

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.sdk import Context
 
 from fruits_airflow.bucket import AWS_CONN_ID, Bucket
-from fruits_airflow.emr.instance_costs import InstanceCost, instance_costs, total_usd
+from fruits_airflow.emr.instance_costs import instance_costs, total_usd
 from fruits_airflow.plan import Plan
 from fruits_contract import layout, report_cost
 from fruits_contract.manifest import Finding, Manifest
@@ -35,7 +36,7 @@ class MonthCost:
 
 
 def record_cost_of_run(context: Context, *, cluster: str) -> float:
-    """Record what the cluster of a DAG run has cost, and return it in US dollars (`record_cost`).
+    """Record what the cluster of a DAG run has cost (`record_cost`).
 
     Raises
     ------
@@ -53,10 +54,10 @@ def record_cost_of_run(context: Context, *, cluster: str) -> float:
 
 
 def record_cost(bucket: Bucket, emr: Any, *, run: str, cluster: str, now: datetime) -> float:
-    """Write what a run's cluster has cost, and return it in US dollars; doing it again replaces what it has written.
+    """Record what a cluster has cost, and return what its run has cost, in US dollars; doing it again replaces the record.
 
-    Writes `runs/<run>/record_cost.json` and `costs/<month>/<run>.<cluster>.json`, and completes the run's report where there is
-    one.
+    Writes `runs/<run>/record_cost.json`, with all recorded clusters of the run, and `costs/<month>/<run>.<cluster>.json`, and
+    completes the run's report where there is one.
 
     Parameters
     ----------
@@ -64,7 +65,9 @@ def record_cost(bucket: Bucket, emr: Any, *, run: str, cluster: str, now: dateti
         A boto3 client of EMR.
     """
     costs = instance_costs(emr, cluster, now=now)
-    usd = total_usd(costs)
+    instances = _instances_of_other_clusters(bucket, run, cluster)
+    instances += [{"cluster": cluster, **asdict(cost)} for cost in costs]
+    usd = sum(instance["usd"] or 0.0 for instance in instances)
     expected_usd = _expected_usd(bucket, run)
     manifest = Manifest(
         stage=TASK,
@@ -74,17 +77,19 @@ def record_cost(bucket: Bucket, emr: Any, *, run: str, cluster: str, now: dateti
         figures={
             "usd": usd,
             "expected_usd": expected_usd,
-            "cluster": cluster,
-            "instances": [asdict(cost) for cost in costs],
+            "clusters": _usd_by_cluster(instances),
+            "instances": instances,
         },
-        findings=_findings(costs, usd=usd, expected_usd=expected_usd),
+        findings=_findings(instances, usd=usd, expected_usd=expected_usd),
     )
     bucket.write(layout.manifest(run, TASK), manifest.to_json().encode())
-    entry = {"run": run, "cluster": cluster, "usd": usd}
+    entry = {"run": run, "cluster": cluster, "usd": total_usd(costs)}
     month = _month_of(emr, cluster)
     bucket.write(layout.cluster_cost(month, run, cluster), json.dumps(entry).encode())
-    _complete_report(bucket, run, usd=usd, is_complete=all(cost.usd is not None for cost in costs))
-    log.info("%.3f USD; the plan expected %s", usd, "nothing" if expected_usd is None else f"{expected_usd:.3f} USD")
+    _complete_report(bucket, run, usd=usd, is_complete=all(instance["usd"] is not None for instance in instances))
+    log.info("Cluster %s has cost %.3f USD", cluster, total_usd(costs))
+    expected = "an unknown price" if expected_usd is None else f"{expected_usd:.3f} USD"
+    log.info("Run %s has cost %.3f USD; the plan expected %s", run, usd, expected)
     for (kind, market), count in Counter((cost.type, cost.market) for cost in costs).items():
         log.info("%s x %s, %s", count, kind, market)
     for finding in manifest.findings:
@@ -92,6 +97,22 @@ def record_cost(bucket: Bucket, emr: Any, *, run: str, cluster: str, now: dateti
     spent = cost_of_month(bucket, month)
     log.info("%s so far: %.2f USD for the clusters of %s runs", spent.month, spent.usd, spent.runs)
     return usd
+
+
+def _instances_of_other_clusters(bucket: Bucket, run: str, cluster: str) -> list[dict[str, Any]]:
+    """Return the recorded instances of the run's other clusters: tasks that are cleared after the teardown get a new cluster."""
+    try:
+        figures = Manifest.from_json(bucket.read(layout.manifest(run, TASK))).figures
+    except FileNotFoundError:
+        return []
+    return [instance for instance in figures["instances"] if instance.get("cluster", cluster) != cluster]
+
+
+def _usd_by_cluster(instances: Iterable[dict[str, Any]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for instance in instances:
+        found[instance["cluster"]] = found.get(instance["cluster"], 0.0) + (instance["usd"] or 0.0)
+    return found
 
 
 def _month_of(emr: Any, cluster: str) -> str:
@@ -117,12 +138,12 @@ def _expected_usd(bucket: Bucket, run: str) -> float | None:
         return None
 
 
-def _findings(costs: list[InstanceCost], *, usd: float, expected_usd: float | None) -> tuple[Finding, ...]:
+def _findings(instances: list[dict[str, Any]], *, usd: float, expected_usd: float | None) -> tuple[Finding, ...]:
     findings = []
     if expected_usd is not None and usd > WARNED_ABOVE * expected_usd:
-        message = f"the cluster has cost {usd:.2f} USD, more than twice the {expected_usd:.2f} USD that were expected"
+        message = f"the run has cost {usd:.2f} USD, more than twice the {expected_usd:.2f} USD that were expected"
         findings.append(Finding("actual_cost", "warning", message))
-    if unknown := sorted({cost.type for cost in costs if cost.usd is None}):
+    if unknown := sorted({instance["type"] for instance in instances if instance["usd"] is None}):
         message = f"instances without a price are left out: {', '.join(unknown)}; add them to fruits_airflow/emr/prices.py"
         findings.append(Finding("unknown_price", "warning", message))
     return tuple(findings)

@@ -1,6 +1,5 @@
 """Takes a published run back: the tables and the current PCA are as they were before it."""
 
-import json
 from dataclasses import dataclass
 
 from deltalake import DeltaTable
@@ -118,12 +117,11 @@ def _replaced_pca(bucket: Bucket, run: str) -> dict[str, str] | None:
     current: CurrentModels = read_current(bucket)
     if current.models.get("pca", {}).get("run") != run:
         return None
-    try:
-        replaced: dict[str, str] = json.loads(bucket.read(layout.replaced_pca(run)))
-    except FileNotFoundError:
+    replaced: dict[str, str] | None = bucket.read_json(layout.replaced_pca(run))
+    if replaced is None:
         raise CannotRollBackRun(
             f"run {run} was published by an earlier release, which did not record the PCA that it replaced (docs/runbook.md)"
-        ) from None
+        )
     return replaced
 
 

@@ -11,6 +11,7 @@ from fruits_contract.pipelines import PIPELINES
 from fruits_contract.regions import EU_REGIONS
 
 VARIABLE = "fruits"
+JSON_TYPES = {str: "a string", int: "an integer", float: "a number", dict: "an object", list: "a list"}
 TASKS_LIMIT_S = 60 * 3600  # below the DAG's dagrun_timeout of three days
 
 
@@ -142,9 +143,9 @@ class Settings:
         if missing := sorted({"bucket", "region", "release"} - set(data)):
             raise InvalidSettings(f"Airflow Variable {VARIABLE!r} lacks {', '.join(missing)}; see docs/parameters.md")
         for item in fields(cls):
-            kind = {"subnets": list, "tags": dict, "budget_usd": (int, float)}.get(item.name, item.type)
-            if item.name in data and not isinstance(data[item.name], kind):  # type: ignore[arg-type]
-                raise InvalidSettings(f"{item.name} is {data[item.name]!r}; expected {kind}")
+            expected: Any = {"subnets": list, "tags": dict}.get(item.name, item.type)
+            if item.name in data and not _is_a(data[item.name], expected):
+                raise InvalidSettings(f"{item.name} is {data[item.name]!r}; expected {JSON_TYPES[expected]}")
         return cls(**{**data, "subnets": tuple(data.get("subnets", ()))})
 
     @classmethod
@@ -158,3 +159,10 @@ class Settings:
                 "database could not be reached: see the lines above"
             )
         return cls.from_json(text)
+
+
+def _is_a(value: Any, expected: type) -> bool:
+    """Return whether a value of JSON has a type; an integer is a number as well, and a boolean is neither."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float) if expected is float else expected)

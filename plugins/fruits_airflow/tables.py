@@ -10,7 +10,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction, create_table_with_add_actions
 
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.commits import HARMLESS, PUBLISHED, RUN, effective_commits, has_run, open_table
+from fruits_airflow.commits import HARMLESS, PUBLISHED, RUN, effective_commits, open_table
 from fruits_airflow.rewriting import Paths, Rewritten, paths_in, rewrite_without
 from fruits_airflow.table_files import add_action, files_of, missing_from, partitions_of, remove_action, schema_of
 from fruits_contract import columns, layout
@@ -69,10 +69,6 @@ class PublishedTable:
                 return False
         return False
 
-    def has(self, run: str) -> bool:
-        """Return whether the run is part of this table: committed and not rolled back."""
-        return has_run(self.open(), run)
-
     def newest_run(self) -> str:
         """Return the run that was committed last, of those that a restored table has; '' where the newest commits have none."""
         return next((str(commit[RUN]) for commit in effective_commits(self.open(), COMMITS_READ) if RUN in commit), "")
@@ -84,7 +80,7 @@ class PublishedTable:
         run: str,
         gone: Sequence[WrittenFile] = (),
         even_empty: bool = False,
-        before_commit: Callable[[], None] = lambda: None,
+        before_commit: Callable[[], None] | None = None,
     ) -> bool:
         """Commit the files of a run, once, with the run's name as Delta application transaction.
 
@@ -124,7 +120,7 @@ class PublishedTable:
         run: str,
         gone: Sequence[WrittenFile],
         even_empty: bool,
-        before_commit: Callable[[], None],
+        before_commit: Callable[[], None] | None,
     ) -> bool:
         table = self.open()
         if table is not None and table.transaction_version(run) is not None:
@@ -132,7 +128,8 @@ class PublishedTable:
         self.check_existing(files)
         if table is None:
             if files:
-                before_commit()
+                if before_commit:
+                    before_commit()
                 self._create(files, run=run)
             return bool(files)
         self._add_missing_columns(table)
@@ -146,7 +143,8 @@ class PublishedTable:
         drops = {_drop_of(file) for file in [*files, *gone]}
         # Opened anew: the keys that `table` was opened with may have expired while files were rewritten.
         planned_on = DeltaTable(table.table_uri, version=table.version(), storage_options=self.bucket.table_options())
-        before_commit()
+        if before_commit:
+            before_commit()
         planned_on.create_write_transaction(
             actions,
             "append",

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import asdict
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -10,10 +9,11 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import read_current
 from fruits_airflow.emr.cluster import job_flow
-from fruits_airflow.emr.cost import Training
+from fruits_airflow.emr.cost import TrainingWork
 from fruits_airflow.emr.sizing import choose_cluster, summary_of
 from fruits_airflow.plan import Plan
 from fruits_airflow.planning import read_release_card
+from fruits_airflow.run_params import write_run_params
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import layout
@@ -55,18 +55,16 @@ def plan_training(bucket: Bucket, settings: Settings, *, dag_run_id: str, reques
         current=read_current(bucket).classifier_of(extractor),
         sure_above=wanted["sure_above"],
     )
-    work = Training(rows=rows)
+    work = TrainingWork(rows=rows)
     cluster = choose_cluster(settings, work, budget_usd=wanted["budget_usd"])
     bucket.write(layout.plan_summary(params.run), summary_of(cluster, work).to_json().encode())
     bucket.write(layout.retained(params.run), json.dumps(features.files()).encode())
-    described = json.dumps({"dag_run_id": dag_run_id, **asdict(params)}, indent=1) + "\n"
-    bucket.write(layout.run_params(params.run), described.encode())
+    write_run_params(bucket, params, dag_id=CLASSIFIER_PIPELINE.dag_id, dag_run_id=dag_run_id)
     log.info("%s rows of features; current classifier: %s", rows, params.current or "none")
     return Plan(
         pipeline=CLASSIFIER_PIPELINE,
         params=params,
         region=settings.region,
-        photos=rows,
         job_flow=job_flow(settings, params, nodes=cluster.nodes),
         stage_limit_s=settings.stage_limit_s,
     )

@@ -7,14 +7,18 @@ RAW = "raw/"
 RUNS = "runs/"
 CODE = "code/"
 READY = "_READY"
-CURRENT_MODELS = "models/current.json"
+LOGS = "logs/"
+MODELS = "models/"
+CURRENT_MODELS = f"{MODELS}current.json"
+CLASSIFIERS = f"{MODELS}classifier/"
 EMR_CERTIFICATES = "security/emr-certificates.zip"  # as infra/emr.yaml names them
 CONTRIBUTIONS = "contributions/"
 CONTRIBUTED_PHOTOS = f"{CONTRIBUTIONS}photos/"
 CONTRIBUTION_RECORDS = f"{CONTRIBUTIONS}records/"
 CONTRIBUTION_CLAIMS = f"{CONTRIBUTIONS}claims/"
-ERASURE_REQUESTS = "erasures/requests/"
-ERASURE_CERTIFICATES = "erasures/certificates/"
+ERASURES = "erasures/"
+ERASURE_REQUESTS = f"{ERASURES}requests/"
+ERASURE_CERTIFICATES = f"{ERASURES}certificates/"
 RETENTION = "retention.json"  # the oldest object of each prefix that holds personal data, when it was last looked at
 
 FEATURES_TABLE = "tables/features"
@@ -116,7 +120,7 @@ def erasure_request(request: str) -> str:
 
 def erasure_progress(request: str) -> str:
     """Return the key of what an erasure has found and removed so far; deleted once it is done."""
-    return f"erasures/progress/{request}.json"
+    return f"{ERASURES}progress/{request}.json"
 
 
 def erasure_certificate(request: str) -> str:
@@ -167,37 +171,37 @@ def wheels_prefix(release: str) -> str:
 
 def extractor(digest: str) -> str:
     """Return the key of a feature extractor, by the sha256 of its file."""
-    return f"models/extractor/{digest}.tflite"
+    return f"{MODELS}extractor/{digest}.tflite"
 
 
 def extractor_keras(digest: str) -> str:
     """Return the key of the same feature extractor in Keras's own format, for the reference engine."""
-    return f"models/extractor/{digest}.keras"
+    return f"{MODELS}extractor/{digest}.keras"
 
 
 def pca_arrays(model_id: str) -> str:
     """Return the key of a PCA's arrays."""
-    return f"models/pca/{model_id}/pca.npz"
+    return f"{MODELS}pca/{model_id}/pca.npz"
 
 
 def pca_card(model_id: str) -> str:
     """Return the key of a PCA's card."""
-    return f"models/pca/{model_id}/card.json"
+    return f"{MODELS}pca/{model_id}/card.json"
 
 
 def classifier_arrays(model_id: str) -> str:
     """Return the key of a classifier's arrays."""
-    return f"models/classifier/{model_id}/classifier.npz"
+    return f"{CLASSIFIERS}{model_id}/classifier.npz"
 
 
 def classifier_card(model_id: str) -> str:
     """Return the key of a classifier's card, as data."""
-    return f"models/classifier/{model_id}/card.json"
+    return f"{CLASSIFIERS}{model_id}/card.json"
 
 
 def classifier_card_page(model_id: str) -> str:
     """Return the key of a classifier's card, as a page."""
-    return f"models/classifier/{model_id}/card.html"
+    return f"{CLASSIFIERS}{model_id}/card.html"
 
 
 # ---- one run
@@ -205,52 +209,52 @@ def classifier_card_page(model_id: str) -> str:
 
 def run_prefix(run: str) -> str:
     """Return the folder of one run, ending with '/'."""
-    return f"runs/{run}/"
+    return f"{RUNS}{run}/"
 
 
 def run_params(run: str) -> str:
-    """Return the key of the parameters that every stage of the run receives (`RunParams`)."""
-    return f"runs/{run}/params.json"
+    """Return the key of the parameters that every stage of the run receives (`RunParams`), with DAG and DAG run."""
+    return f"{RUNS}{run}/params.json"
 
 
 def plan_summary(run: str) -> str:
     """Return the key of what the plan expects of the run, for its report (`PlanSummary`)."""
-    return f"runs/{run}/plan.json"
+    return f"{RUNS}{run}/plan.json"
 
 
 def batch(run: str) -> str:
     """Return the key of the list of photos to featurize."""
-    return f"runs/{run}/batch.parquet"
+    return f"{RUNS}{run}/batch.parquet"
 
 
 def retained(run: str) -> str:
     """Return the key of the list of feature files that were published when the run was planned; read by a fit."""
-    return f"runs/{run}/retained.json"
+    return f"{RUNS}{run}/retained.json"
 
 
 def replaced_pca(run: str) -> str:
     """Return the key of the entry of `models/current.json` that a fit replaced ({} for none); read by a rollback."""
-    return f"runs/{run}/replaced_pca.json"
+    return f"{RUNS}{run}/replaced_pca.json"
 
 
 def training_points(run: str) -> str:
     """Return the folder of what a training hands to Spark ML, ending with '/'; deleted after the training."""
-    return f"runs/{run}/training/"
+    return f"{RUNS}{run}/training/"
 
 
 def manifest(run: str, stage: str) -> str:
     """Return the key of a stage's manifest."""
-    return f"runs/{run}/{stage}.json"
+    return f"{RUNS}{run}/{stage}.json"
 
 
 def progress(run: str, stage: str) -> str:
     """Return the key of how far a stage is (`Progress`); the last one stays, also that of a stage that failed."""
-    return f"runs/{run}/{stage}.progress.json"
+    return f"{RUNS}{run}/{stage}.progress.json"
 
 
 def task_counts(run: str, stage: str) -> str:
     """Return the folder where each Spark task of a stage counts its photos, ending with '/'; deleted after the stage."""
-    return f"runs/{run}/{stage}.counts/"
+    return f"{RUNS}{run}/{stage}.counts/"
 
 
 def month_costs(month: str) -> str:
@@ -265,17 +269,17 @@ def cluster_cost(month: str, run: str, cluster: str) -> str:
 
 def report_page(run: str) -> str:
     """Return the key of the HTML report."""
-    return f"runs/{run}/report/index.html"
+    return f"{RUNS}{run}/report/index.html"
 
 
 def report_data(run: str) -> str:
     """Return the key of the report's figures."""
-    return f"runs/{run}/report/report.json"
+    return f"{RUNS}{run}/report/report.json"
 
 
 def final_features(run: str) -> str:
     """Return the key of the CSV with one row per projected photo."""
-    return f"runs/{run}/final_features.csv"
+    return f"{RUNS}{run}/final_features.csv"
 
 
 # ---- tables: `drop=.../run=...` folders, invisible until publish commits them
@@ -301,6 +305,16 @@ def projected_part(pca: str, drop: str, run: str) -> str:
     return f"{PROJECTED_TABLE}/pca={pca}/drop={drop}/run={run}/"
 
 
+def delta_log(table: str) -> str:
+    """Return the folder of a table's log, which Delta Lake writes, ending with '/'."""
+    return f"{table}/_delta_log/"
+
+
+def is_in_delta_log(key: str) -> bool:
+    """Return whether a key is that of a file in the log of a table."""
+    return "/_delta_log/" in key
+
+
 def tables_lease() -> str:
     """Return the key of the lease that publish, rollback and maintenance hold while they change the tables."""
     return "tables/lease.json"
@@ -321,9 +335,9 @@ def partition_values(key: str) -> dict[str, str]:
 
 def logs_uri(bucket: str) -> str:
     """Return the LogUri for clusters."""
-    return f"s3://{bucket}/logs/"
+    return f"s3://{bucket}/{LOGS}"
 
 
 def step_log(cluster: str, step: str, stream: str) -> str:
     """Return the key where EMR puts a step's `stdout`, `stderr` or `controller` log."""
-    return f"logs/{cluster}/steps/{step}/{stream}.gz"
+    return f"{LOGS}{cluster}/steps/{step}/{stream}.gz"

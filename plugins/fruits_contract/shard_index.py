@@ -71,14 +71,14 @@ class ShardIndex:
             members = table.replace_schema_metadata(None).cast(columns.arrow_schema(columns.SHARD_INDEX))
             index = cls(members, str(described["etag"]), int(described["size_bytes"]), str(described["damage"]))
         except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
-            raise InvalidIndex(f"no index of a shard: {error}") from error
+            raise InvalidIndex(f"not a shard index: {error}") from error
         if any(column.null_count for column in members.columns):
-            raise InvalidIndex("a photo without a name, a place, a size or an MD5")
+            raise InvalidIndex("a row lacks its name, offset, size or MD5")
         last_start = pc.subtract(index.size_bytes, members["size_bytes"])
         is_negative = pc.or_(pc.less(members["offset"], 0), pc.less(members["size_bytes"], 0))
         is_outside = pc.or_(is_negative, pc.greater(members["offset"], last_start))
         if pc.any(is_outside).as_py():
-            raise InvalidIndex("a photo that is not inside the shard")
+            raise InvalidIndex("a row points outside the shard")
         return index
 
 
@@ -96,5 +96,5 @@ def find_in_index(source: IO[bytes], *, first: str, last: str) -> list[dict[str,
     try:
         rows: list[dict[str, Any]] = pq.read_table(source, filters=[("member", ">=", first), ("member", "<=", last)]).to_pylist()
     except (pa.ArrowException, ValueError) as error:
-        raise InvalidIndex(f"no index of a shard: {error}") from error
+        raise InvalidIndex(f"not a shard index: {error}") from error
     return rows

@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.cost_page import SMALL_PHOTO_BYTES, Requests, cost_section
-from fruits_airflow.emr.cost import PHOTOS_PER_S_AND_VCPU, Featurizing, cheapest
+from fruits_airflow.emr.cost import PHOTOS_PER_S_AND_VCPU, FeaturizingWork, cheapest
 from fruits_airflow.emr.prices import INSTANCES
 
 PHOTOS = 10**6
@@ -9,7 +9,7 @@ PHOTOS = 10**6
 
 def test_the_section_has_the_figures_of_the_model():
     shards = Requests.of_shards(PHOTOS, SMALL_PHOTO_BYTES)
-    work = Featurizing(photos=PHOTOS, size_bytes=PHOTOS * SMALL_PHOTO_BYTES, engine="litert", gets=shards.gets)
+    work = FeaturizingWork(photos=PHOTOS, size_bytes=PHOTOS * SMALL_PHOTO_BYTES, engine="litert", gets=shards.gets)
     size = cheapest(work, deadline_s=7200, max_nodes=10)
     section = cost_section()
     assert f"**{size.usd(work, spot=True) + work.s3_usd + shards.upload_usd:.2f} USD packed**" in section

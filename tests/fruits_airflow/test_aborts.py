@@ -1,7 +1,8 @@
 """A run that a person marks as failed ends as failed: the real DAG, with Airflow's own scheduling code on a database."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Never
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 from airflow.models.dagrun import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from airflow.sdk import Context, timezone
 from airflow.sdk.api.datamodels._generated import TaskInstance as TaskInstanceDTO
 from airflow.sdk.execution_time.supervisor import run_task_in_process
@@ -20,9 +21,11 @@ from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy.orm import Session
 
+from fruits_airflow.aborts import check_not_aborted
 from release import contents
 
 EARLY = ["wait_for_drop", "plan_batch"]
+WITHOUT_A_CLUSTER = {"record_cost": TaskInstanceState.SKIPPED}
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +56,19 @@ class Run:
             session=session,
         )
 
-    def advance(self, *, until: str = "", outcomes: dict[str, TaskInstanceState] | None = None) -> None:
-        """Schedule and end tasks until `until` is next, or else until the run has ended; `fail_if_aborted` really runs."""
+    def advance(
+        self, *, until: str = "", outcomes: dict[str, TaskInstanceState] | None = None, waiting: Collection[str] = ()
+    ) -> None:
+        """Schedule and end tasks until `until` is next, or else until the run has ended; `fail_if_aborted` really runs.
+
+        The tasks `waiting` are scheduled and not started, as where another run holds the only slot.
+        """
         while self.dag_run.state == DagRunState.RUNNING:
             ready, _ = self.dag_run.update_state(session=self.session)
             for ti in ready:
+                if ti.task_id in waiting:
+                    ti.set_state(TaskInstanceState.SCHEDULED, session=self.session)
+                    continue
                 if ti.task_id == until:
                     return
                 if ti.task_id == "fail_if_aborted":
@@ -117,9 +128,20 @@ def test_a_run_marked_as_failed_between_two_tasks_ends_as_failed(run: Run, follo
     assert run.dag_run.state == DagRunState.FAILED
 
 
+@pytest.mark.parametrize("during", ["terminate_cluster", "record_cost"])
+def test_a_run_marked_as_failed_while_publish_waits_and_a_teardown_is_going_on_ends_as_failed(run: Run, during: str) -> None:
+    run.advance(until=during, waiting=["publish"])
+    run.set_state(during, TaskInstanceState.RUNNING)
+    run.mark_as_failed()
+    run.set_state(during, TaskInstanceState.SUCCESS)
+    run.advance()
+    assert run.states("publish", "record_cost", "fail_if_aborted") == ["skipped", "success", "failed"]
+    assert run.dag_run.state == DagRunState.FAILED
+
+
 def test_a_run_marked_as_failed_while_it_waits_for_its_drop_ends_as_failed(run: Run) -> None:
     run.mark_as_failed(during="wait_for_drop")
-    run.advance()
+    run.advance(outcomes=WITHOUT_A_CLUSTER)
     assert run.states("create_cluster", "terminate_cluster") == ["skipped", "skipped"]
     assert run.dag_run.state == DagRunState.FAILED
 
@@ -132,7 +154,7 @@ def test_a_run_that_a_task_ends_by_skipping_is_a_success(run: Run, task_id: str,
     run.advance(until=task_id)
     monkeypatch.setattr(run.dag.get_task(task_id), "execute", nothing_to_do)
     run.execute(task_id)
-    run.advance()
+    run.advance(outcomes=WITHOUT_A_CLUSTER)
     assert run.states(task_id, "publish", "fail_if_aborted") == ["skipped", "skipped", "success"]
     assert run.dag_run.state == DagRunState.SUCCESS
 
@@ -158,7 +180,18 @@ def test_a_failed_task_is_reported_once(run: Run, failed: str) -> None:
     assert run.dag_run.state == DagRunState.FAILED
 
 
-def test_a_failed_teardown_does_not_fail_a_run_that_published(run: Run) -> None:
-    run.advance(outcomes={"terminate_cluster": TaskInstanceState.FAILED})
+@pytest.mark.parametrize("teardown", ["terminate_cluster", "record_cost"])
+def test_a_failed_teardown_does_not_fail_a_run_that_published(run: Run, teardown: str) -> None:
+    run.advance(outcomes={teardown: TaskInstanceState.FAILED})
     assert run.states("publish", "fail_if_aborted") == ["success", "success"]
     assert run.dag_run.state == DagRunState.SUCCESS
+
+
+@pytest.mark.parametrize("result", ["publish", "promote"])
+def test_the_message_is_right_for_both_dags(result: str) -> None:
+    ti = Mock(dag_id="dag", run_id="r1")
+    ti.get_task_states.return_value = {"r1": {result: "skipped", "plan": "success"}}
+    context: Any = {"ti": ti}
+    message = f"{result} was skipped, but no task of the run chose to skip: the run was marked as failed or success by hand"
+    with pytest.raises(AirflowFailException, match=rf"^{message}\. Trigger a new run$"):
+        check_not_aborted(context, result=result, may_skip=["plan"])

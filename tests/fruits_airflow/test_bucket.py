@@ -1,6 +1,7 @@
 """Objects are read, written on conditions and listed, whatever characters are in their keys."""
 
 import io
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ import pytest
 from mypy_boto3_s3 import S3Client
 
 from fruits_airflow.bucket import Bucket, ObjectInfo
+from tests.fixtures.published_run import add_photos
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +26,15 @@ def test_an_object_that_does_not_exist_is_not_found(bucket: Bucket) -> None:
         bucket.read("nothing")
     with pytest.raises(FileNotFoundError):
         bucket.read_with_etag("nothing")
+
+
+def test_json_is_read_where_there_is_any(bucket: Bucket) -> None:
+    bucket.write("list.json", b"[1]")
+    assert bucket.read_json("list.json") == [1]
+    assert bucket.read_json("nothing.json") is None
+    bucket.write("broken.json", b"{")
+    with pytest.raises(ValueError, match="Expecting"):
+        bucket.read_json("broken.json")
 
 
 def test_a_bucket_that_does_not_exist_is_an_error(bucket: Bucket, s3: S3Client) -> None:
@@ -91,6 +102,17 @@ def test_folders_are_those_directly_below_a_prefix(bucket: Bucket) -> None:
         bucket.write(key, b"x")
     assert bucket.folders("code/") == ["v1", "v2"]
     assert bucket.folders("raw/") == []
+
+
+def test_folders_are_listed_whatever_their_names(bucket: Bucket, s3: S3Client) -> None:
+    add_photos(s3, bucket, "new\nline", ["Apple/0.jpg"])
+    assert bucket.folders("raw/") == ["new\nline"]
+
+
+def test_an_empty_segment_of_a_key_is_no_folder(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [{"CommonPrefixes": [{"Prefix": "raw//"}, {"Prefix": "raw/first/"}]}]  # SeaweedFS has no such keys, S3 has
+    monkeypatch.setattr(bucket._client, "get_paginator", lambda _: Mock(paginate=Mock(return_value=pages)))
+    assert bucket.folders("raw/") == ["first"]
 
 
 def test_an_object_that_comes_later_is_waited_for(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

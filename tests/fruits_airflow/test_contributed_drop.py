@@ -47,6 +47,12 @@ def test_a_drop_that_somebody_uploads_is_left_alone(bucket: Bucket, deployment: 
     assert complete_contributed_drops(bucket, deployment, now=LAST_HOUR) == []
 
 
+def test_a_drop_with_an_odd_name_stops_no_other(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
+    add_accepted(bucket, DROP, "Apple 21")
+    add_photos(s3, bucket, f"{DROP}\n", ["Apple 21/0.jpg"])
+    assert complete_contributed_drops(bucket, deployment, now=LAST_HOUR) == [DROP]
+
+
 def test_a_drop_without_photos_or_of_another_name_is_left_alone(bucket: Bucket, deployment: Settings) -> None:
     add_accepted(bucket, "first", "Apple 21")
     assert complete_contributed_drops(bucket, deployment, now=LAST_HOUR) == []

@@ -116,7 +116,7 @@ def test_an_index_that_is_not_of_its_shard_is_made_again(bucket: Bucket, index: 
     put_tar(bucket, "a", tar_of(PHOTOS))
     bucket.write(shards.shard_index("first", "a"), index)
     assert names(photos_of(bucket, "first")) == list(PHOTOS)
-    assert "raw/first/a.index.parquet" in caplog.text and "made again" in caplog.text
+    assert "raw/first/a.index.parquet" in caplog.text and "rebuilding it" in caplog.text
 
 
 def test_an_index_without_a_shard_has_no_photos(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:

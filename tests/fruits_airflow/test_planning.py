@@ -10,6 +10,7 @@ from mypy_boto3_s3 import S3Client
 
 from fruits_airflow import drops
 from fruits_airflow.bucket import Bucket, ObjectInfo
+from fruits_airflow.emr import cost
 from fruits_airflow.planning import plan_run, stage_limit_s
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
@@ -33,7 +34,7 @@ def test_the_first_drop_is_planned_and_fits_a_pca(bucket: Bucket, deployment: Se
     add_photos(s3, bucket, "first", ["_READY", "Apple Red 1/", "Apple Red 1/0.jpg", "Cherry/0.jpg", "loose.jpg"])
     planned = plan_run(bucket, deployment, dag_run_id="r1", drop="first", requested={"variance": 0.9})
     assert planned.pipeline is FEATURES_PIPELINE
-    assert planned.photos == 3
+    assert len(batch_names(bucket, "r1")) == 3
     assert planned.region == deployment.region
     assert planned.job_flow["Name"] == "fruits r1"
     assert planned.params == FeaturesRunParams(
@@ -54,7 +55,7 @@ def test_the_run_folder_names_its_dag_run(bucket: Bucket, deployment: Settings, 
     params = plan(bucket, deployment, "manual__2026-11-22T11:00:00+00:00", "first")
     assert params.run == layout.run_name("manual__2026-11-22T11:00:00+00:00")
     written = json.loads(bucket.read(layout.run_params(params.run)))
-    assert written == {"dag_run_id": "manual__2026-11-22T11:00:00+00:00", **asdict(params)}
+    assert written == {"dag_id": "fruits_features", "dag_run_id": "manual__2026-11-22T11:00:00+00:00", **asdict(params)}
 
 
 def test_the_next_drop_is_transformed_with_the_current_pca(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:
@@ -174,6 +175,20 @@ def test_the_report_can_read_what_the_plan_expects(bucket: Bucket, deployment: S
     assert [summary.previous_run for summary in summaries] == ["", "r1", "r2"]
     assert 0 < summaries[0].spot_usd == summaries[0].on_demand_usd, "one core node, which is never Spot"
     assert summaries[0].s3_usd > 0 and summaries[0].expected_seconds > 0
+
+
+def test_the_estimate_of_a_fit_has_the_retained_rows_and_that_of_a_transform_has_not(
+    bucket: Bucket, deployment: Settings, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "OTHER_STAGES_VCPU_S_PER_PHOTO", 40.0)  # 7 s or more per row on one node of 4 vCPU
+    add_photos(s3, bucket, "first", [f"Apple/{number}.jpg" for number in range(9)])
+    add_photos(s3, bucket, "second", ["Apple/0.jpg"])
+    run_drop(bucket, deployment, "r1", "first")
+    expected_s = {}
+    for mode in ("fit", "transform"):
+        plan(bucket, replace(deployment, max_core_nodes=1), mode, "second", mode=mode)
+        expected_s[mode] = PlanSummary.from_json(bucket.read(layout.plan_summary(mode))).expected_seconds
+    assert expected_s["fit"] - expected_s["transform"] > 9 * 5
 
 
 def test_a_run_over_its_budget_plans_no_cluster(bucket: Bucket, deployment: Settings, s3: S3Client) -> None:

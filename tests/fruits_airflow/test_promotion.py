@@ -3,9 +3,11 @@
 import json
 import os
 import re
+from unittest.mock import Mock
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from botocore.exceptions import ClientError
 
 from fruits_airflow import rollback
 from fruits_airflow.bucket import Bucket
@@ -118,12 +120,20 @@ def test_the_command_needs_no_airflow(two_promoted: Bucket, capsys: pytest.Captu
     assert "existing: c1, c2" in capsys.readouterr().err
 
 
+def test_a_refusal_of_s3_is_one_line(bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no ListBucket"}}, "ListObjectsV2")
+    monkeypatch.setattr(rollback, "roll_back", Mock(side_effect=denied))
+    assert rollback.main(["--bucket", bucket.name]) == 1
+    shown = capsys.readouterr().err
+    assert "no ListBucket" in shown and len(shown.splitlines()) == 1
+
+
 def test_the_command_says_how_to_reach_the_bucket_on_one_machine(
     bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")  # no server
     assert rollback.main(["--bucket", bucket.name]) == 1
-    assert re.search(r"cannot be read: .*make up, then eval", capsys.readouterr().err)
+    assert re.search(r"cannot be accessed: .*make up, then eval", capsys.readouterr().err)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -75,10 +75,23 @@ def test_an_instance_without_a_price_is_a_warning_and_no_low_price(planned: Buck
     assert "at least 0.00 USD" in planned.read(layout.report_page("r1")).decode()
 
 
-def test_a_second_cluster_of_a_run_adds_to_the_month(planned: Bucket) -> None:
-    both = [recorded(planned, Emr(minutes=20), cluster=cluster).figures["usd"] for cluster in ("j-1", "j-2")]
+def test_a_second_cluster_of_a_run_adds_to_run_report_and_month(planned: Bucket) -> None:
+    planned.write(layout.report_page("r1"), report_cost.UNKNOWN.encode())
+    planned.write(layout.report_data("r1"), b"{}")
+    first = recorded(planned, Emr(minutes=20, kind="z9.huge"), cluster="j-0").figures["usd"]
+    first += recorded(planned, Emr(minutes=20), cluster="j-1").figures["usd"]
+    for minutes in (60, 50):  # recording it again replaces it
+        manifest = recorded(planned, Emr(minutes=minutes), cluster="j-2")
+    usd = pytest.approx(3.5 * first)
+    assert manifest.figures["usd"] == usd
+    assert manifest.figures["clusters"] == {"j-0": 0.0, "j-1": pytest.approx(first), "j-2": pytest.approx(2.5 * first)}
+    clusters = [instance["cluster"] for instance in manifest.figures["instances"]]
+    assert clusters == ["j-0", "j-0", "j-1", "j-1", "j-2", "j-2"]
+    assert [finding.check for finding in manifest.findings] == ["actual_cost", "unknown_price"], "0.40 USD, by the sum only"
+    assert f"at least {3.5 * first:.2f} USD" in planned.read(layout.report_page("r1")).decode()
+    assert json.loads(planned.read(layout.report_data("r1")))["actual_usd"] == usd
     month = cost_of_month(planned, "2026-11")
-    assert (month.runs, month.usd) == (1, pytest.approx(sum(both)))
+    assert (month.runs, month.usd) == (1, usd)
 
 
 def test_a_run_without_an_estimate_is_recorded_all_the_same(bucket: Bucket) -> None:

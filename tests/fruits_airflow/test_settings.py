@@ -73,6 +73,24 @@ def test_a_budget_that_allows_nothing_is_refused(budget_usd: float) -> None:
         read(budget_usd=budget_usd)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("poll_s", "30", "poll_s is '30'; expected an integer"),
+        ("poll_s", True, "poll_s is True; expected an integer"),
+        ("poll_s", 1.5, "poll_s is 1.5; expected an integer"),
+        ("budget_usd", "5", "budget_usd is '5'; expected a number"),
+        ("budget_usd", True, "budget_usd is True; expected a number"),
+        ("subnets", "subnet-1", "subnets is 'subnet-1'; expected a list"),
+        ("tags", [], r"tags is \[\]; expected an object"),
+        ("bucket", None, "bucket is None; expected a string"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(name: str, value: object, message: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"^{message}$"):
+        read(**{name: value})
+
+
 def test_a_budget_may_be_a_whole_number() -> None:
     assert read(budget_usd=3).budget_usd == 3
 

@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 from mypy_boto3_s3 import S3Client
 
 from fruits_airflow.bucket import Bucket
-from fruits_airflow.commits import is_published
+from fruits_airflow.commits import has_run, is_published
 from fruits_airflow.tables import MissingFiles, PublishedTable
 from fruits_contract import columns, layout
 from fruits_contract.manifest import WrittenFile
@@ -114,11 +114,11 @@ def test_rows_are_those_of_the_requested_partition(table: PublishedTable, bucket
     assert table.rows("path").num_rows == 3
 
 
-def test_has_finds_the_runs_in_the_table(table: PublishedTable, bucket: Bucket) -> None:
-    assert not table.has("r1")
+def test_the_runs_of_a_table_are_found(table: PublishedTable, bucket: Bucket) -> None:
+    assert not has_run(table.open(), "r1")
     table.publish([write(bucket, "r1", ["a"])], run="r1")
-    assert table.has("r1")
-    assert not table.has("r2")
+    assert has_run(table.open(), "r1")
+    assert not has_run(table.open(), "r2")
     assert is_published("r1", bucket=bucket)
     assert not is_published("r2", bucket=bucket)
 
@@ -148,7 +148,7 @@ def test_a_missing_table_has_nothing_to_take_out(table: PublishedTable, bucket: 
 def test_a_run_without_rows_is_recorded_where_that_is_wanted(table: PublishedTable, bucket: Bucket) -> None:
     table.publish([write(bucket, "r1", ["a"])], run="r1")
     assert table.publish([], run="r2", even_empty=True)
-    assert table.has("r2")
+    assert has_run(table.open(), "r2")
     assert etags(table) == {"a": "etag-r1"}
 
 

@@ -46,7 +46,6 @@ def test_the_plan_lists_the_published_files(bucket: Bucket, published: Settings)
     files = PublishedTable(bucket, layout.FEATURES_TABLE).files()
     assert files
     assert json.loads(bucket.read(layout.retained("training"))) == files
-    assert plan.photos == PublishedTable(bucket, layout.FEATURES_TABLE).count_rows() == 3
     assert (plan.params.extractor, plan.params.current, plan.params.sure_above) == (published_run.EXTRACTOR, "", 0.9)
     assert plan.pipeline == CLASSIFIER_PIPELINE
     assert plan.job_flow["Instances"]["InstanceFleets"][1]["TargetOnDemandCapacity"] == 1

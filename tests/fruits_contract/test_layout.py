@@ -113,3 +113,8 @@ def test_prefixes_are_folders_and_hold_what_belongs_to_them() -> None:
 
 def test_a_key_becomes_the_address_that_spark_reads() -> None:
     assert layout.uri("bucket", layout.batch("r1")) == "s3://bucket/runs/r1/batch.parquet"
+
+
+def test_the_log_of_a_table_is_told_from_its_data() -> None:
+    assert layout.is_in_delta_log(layout.delta_log(layout.FEATURES_TABLE) + "00000000000000000000.json")
+    assert not layout.is_in_delta_log(layout.features_part("first", "r1") + "part-0.parquet")

@@ -39,7 +39,7 @@ def job_flow(settings: Settings, params: RunParams, *, nodes: int) -> dict[str, 
     }
     scaling = {"ManagedScalingPolicy": {"ComputeLimits": _scaling_limits(nodes)}} if nodes > 1 else {}
     security = {"SecurityConfiguration": settings.security_configuration} if settings.security_configuration else {}
-    cluster_tags = {**settings.tags, **tags.of_deployment(settings), "run": params.run, MANAGED_POLICIES_TAG: "true"}
+    cluster_tags = {**settings.tags, **tags.of_deployment(settings), tags.RUN: params.run, MANAGED_POLICIES_TAG: "true"}
     return {
         "Name": f"{tags.NAME_PREFIX}{params.run}",
         "ReleaseLabel": settings.emr_release,

@@ -11,6 +11,7 @@ from fruits_airflow.emr.prices import (
     S3_LIST_USD_PER_KEY,
     Instance,
 )
+from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE
 from fruits_contract.features_pipeline import FEATURES_PIPELINE
 
 # Photos per second that featurize processes on one vCPU, from S3 to Parquet, 100x100 JPEGs: `make bench-featurize` on two vCPUs
@@ -35,8 +36,6 @@ CLUSTER_START_S = 360  # from the request to the first bootstrap action
 BOOTSTRAP_S = 45
 SPARK_START_S = 20
 CLUSTER_END_S = 30
-FIXED_S = CLUSTER_START_S + BOOTSTRAP_S + len(FEATURES_PIPELINE.stages) * SPARK_START_S + CLUSTER_END_S
-
 
 # An estimate: 67,692 rows take 2 minutes on 2 vCPUs (make bench-training).
 TRAINING_VCPU_S_PER_ROW = 0.004
@@ -44,6 +43,10 @@ TRAINING_VCPU_S_PER_ROW = 0.004
 
 class Work(Protocol):
     """What a run has to do."""
+
+    @property
+    def spark_starts(self) -> int:
+        """How often Spark starts: once per stage."""
 
     @property
     def vcpu_s(self) -> float:
@@ -55,27 +58,37 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Featurizing:
+class FeaturizingWork:
     """The work of a run of `fruits_features`.
 
     Parameters
     ----------
+    photos
+        New ones.
     size_bytes
-        Of all photos together.
+        Of all new photos together.
     gets
         Requests that read them: one per object, or one per range of a shard.
+    retained
+        Published rows that a fit reads and projects again; 0 for a transform.
     """
 
     photos: int
     size_bytes: int
     engine: str
     gets: int
+    retained: int = 0
+
+    @property
+    def spark_starts(self) -> int:
+        """The number of stages."""
+        return len(FEATURES_PIPELINE.stages)
 
     @property
     def vcpu_s(self) -> float:
-        """Seconds on a single vCPU; linear in photos and bytes."""
-        per_photo = 1 / PHOTOS_PER_S_AND_VCPU[self.engine] + OTHER_STAGES_VCPU_S_PER_PHOTO
-        return self.photos * per_photo + self.size_bytes * VCPU_S_PER_BYTE
+        """Seconds on a single vCPU; linear in photos, bytes and retained rows."""
+        featurize_s = self.photos / PHOTOS_PER_S_AND_VCPU[self.engine] + self.size_bytes * VCPU_S_PER_BYTE
+        return featurize_s + (self.photos + self.retained) * OTHER_STAGES_VCPU_S_PER_PHOTO
 
     @property
     def s3_usd(self) -> float:
@@ -84,16 +97,26 @@ class Featurizing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingWork:
     """The work of a run of `fruits_classifier`, on so many rows of features; its requests to S3 cost next to nothing."""
 
     rows: int
     s3_usd: float = 0.0
 
     @property
+    def spark_starts(self) -> int:
+        """The number of stages."""
+        return len(CLASSIFIER_PIPELINE.stages)
+
+    @property
     def vcpu_s(self) -> float:
         """Seconds on a single vCPU."""
         return self.rows * TRAINING_VCPU_S_PER_ROW
+
+
+def fixed_s(work: Work) -> int:
+    """Return the seconds of a run that no node makes shorter."""
+    return CLUSTER_START_S + BOOTSTRAP_S + work.spark_starts * SPARK_START_S + CLUSTER_END_S
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +133,7 @@ class ClusterSize:
 
     def seconds(self, work: Work) -> float:
         """Return the duration of a run, from the request for the cluster to its end; the primary node runs no tasks."""
-        return FIXED_S + work.vcpu_s / self.vcpu
+        return fixed_s(work) + work.vcpu_s / self.vcpu
 
     def usd_per_hour(self, *, spot: bool) -> float:
         """Return the price of the running cluster, including EMR's surcharge and disks."""

@@ -21,30 +21,35 @@ class LiveCluster:
     tags: dict[str, str]
 
 
-def live_clusters(emr: Any) -> Iterator[LiveCluster]:
-    """Yield the live clusters of all deployments, in no order.
+def listed_clusters(emr: Any) -> Iterator[str]:
+    """Yield the ids of the clusters with a name of this project that EMR lists as live, of all deployments, in no order.
 
-    `emr` is a boto3 client. ListClusters returns no tags, so each cluster with a name of ours is described. It is eventually
-    consistent: a cluster may be missing for some seconds after RunJobFlow, or be listed while it is terminating already.
+    `emr` is a boto3 client. ListClusters is eventually consistent: a cluster may be missing for some seconds after RunJobFlow, or
+    be listed while it is terminating already.
     """
     for page in emr.get_paginator("list_clusters").paginate(ClusterStates=STATES):
         for summary in page["Clusters"]:
-            if not summary["Name"].startswith(tags.NAME_PREFIX):
-                continue
-            cluster = emr.describe_cluster(ClusterId=summary["Id"])["Cluster"]
-            if cluster["Status"]["State"] not in STATES:
-                continue
-            yield LiveCluster(
-                id=cluster["Id"],
-                created_at=cluster["Status"]["Timeline"]["CreationDateTime"],
-                tags=_as_dict(cluster.get("Tags", [])),
-            )
+            if summary["Name"].startswith(tags.NAME_PREFIX):
+                yield summary["Id"]
+
+
+def live_cluster(emr: Any, cluster_id: str) -> LiveCluster | None:
+    """Return a listed cluster with its tags, which ListClusters does not return; None if it is not live any more."""
+    cluster = emr.describe_cluster(ClusterId=cluster_id)["Cluster"]
+    if cluster["Status"]["State"] not in STATES:
+        return None
+    return LiveCluster(
+        id=cluster["Id"],
+        created_at=cluster["Status"]["Timeline"]["CreationDateTime"],
+        tags=_as_dict(cluster.get("Tags", [])),
+    )
 
 
 def find_cluster(emr: Any, job_flow: dict[str, Any]) -> str | None:
     """Return the id of the newest live cluster that the same RunJobFlow request has started before; None if there is none."""
     identity = {key: value for key, value in _as_dict(job_flow["Tags"]).items() if key in IDENTITY}
-    own = [cluster for cluster in live_clusters(emr) if identity.items() <= cluster.tags.items()]
+    described = [live_cluster(emr, cluster_id) for cluster_id in listed_clusters(emr)]
+    own = [cluster for cluster in described if cluster and identity.items() <= cluster.tags.items()]
     return max(own, key=lambda cluster: cluster.created_at).id if own else None
 
 

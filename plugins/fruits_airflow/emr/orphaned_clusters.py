@@ -1,15 +1,18 @@
-"""Ends the clusters of a deployment whose DAG run is over: the last resort, when neither teardown nor idle limit did it."""
+"""Terminates the clusters of a deployment whose DAG run is over: the last resort, when neither teardown nor idle limit did it."""
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Context
 
+from fruits_airflow.bucket import Bucket
 from fruits_airflow.emr import tags
-from fruits_airflow.emr.live_clusters import LiveCluster, live_clusters
+from fruits_airflow.emr.live_clusters import LiveCluster, listed_clusters, live_cluster
+from fruits_airflow.run_cost import record_cost
 from fruits_airflow.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -19,8 +22,20 @@ YOUNG = timedelta(minutes=10)
 RUN_LIMIT = timedelta(days=3)  # the DAGs' dagrun_timeout; a test compares them
 
 
+@dataclass(frozen=True)
+class Orphan:
+    """A cluster that was terminated, and why."""
+
+    cluster: LiveCluster
+    reason: str
+
+    def __str__(self) -> str:
+        started_at = self.cluster.created_at.astimezone(UTC)
+        return f"cluster {self.cluster.id}, started at {started_at:%Y-%m-%d %H:%M} UTC: {self.reason}"
+
+
 def check_for_orphans(emr: Any, settings: Settings, context: Context) -> None:
-    """Terminate the deployment's orphans.
+    """Terminate the deployment's orphans, and record what they have cost.
 
     Raises
     ------
@@ -34,10 +49,12 @@ def check_for_orphans(emr: Any, settings: Settings, context: Context) -> None:
     def is_alive(dag_id: str, dag_run_id: str) -> bool:
         return bool(ti.get_dr_count(dag_id=dag_id, run_ids=[dag_run_id], states=["queued", "running"]))
 
-    ended, errors = terminate_orphaned_clusters(emr, settings, is_alive=is_alive, now=datetime.now(UTC))
-    if ended:
+    orphans, errors = terminate_orphaned_clusters(emr, settings, is_alive=is_alive, now=datetime.now(UTC))
+    for orphan in orphans:
+        _record_cost(emr, settings, orphan.cluster)
+    if orphans:
         failed = f"; not all clusters could be checked: {'; '.join(errors)}" if errors else ""
-        raise AirflowFailException(f"Orphaned clusters found and terminated: {'; '.join(ended)}{failed}")
+        raise AirflowFailException(f"Orphaned clusters found and terminated: {'; '.join(map(str, orphans))}{failed}")
     if errors:
         raise RuntimeError(f"Clusters could not be checked: {'; '.join(errors)}")
     log.info("No orphaned clusters")
@@ -45,7 +62,7 @@ def check_for_orphans(emr: Any, settings: Settings, context: Context) -> None:
 
 def terminate_orphaned_clusters(
     emr: Any, settings: Settings, *, is_alive: Callable[[str, str], bool], now: datetime
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[Orphan], list[str]]:
     """Terminate every cluster of the deployment whose run is over or deleted, or that is older than a run may be.
 
     Parameters
@@ -59,30 +76,40 @@ def terminate_orphaned_clusters(
 
     Returns
     -------
-    tuple of lists of str
-        One line per terminated cluster, and one per error: what is wrong with one cluster keeps no other from being ended.
+    tuple of lists
+        The terminated clusters, and one line per error: an error with one cluster does not stop the others.
     """
     own = tags.of_deployment(settings)
-    ended: list[str] = []
+    orphans: list[Orphan] = []
     errors: list[str] = []
-    clusters = live_clusters(emr)
-    while True:
+    # Listed completely before one is terminated: a retry after a failed listing would not find that one, and end as a success.
+    for cluster_id in list(listed_clusters(emr)):
         try:
-            cluster = next(clusters, None)
-            if cluster is None:
-                return ended, errors
-            reason = (
-                _reason(cluster, is_alive=is_alive, age=now - cluster.created_at) if own.items() <= cluster.tags.items() else ""
-            )
-            if reason:
-                emr.terminate_job_flows(JobFlowIds=[cluster.id])
-                ended.append(
-                    f"cluster {cluster.id}, started at {cluster.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC: {reason}"
-                )
-                log.warning("Terminated %s", ended[-1])
+            cluster = live_cluster(emr, cluster_id)
+            if cluster is None or not own.items() <= cluster.tags.items():
+                continue
+            reason = _reason(cluster, is_alive=is_alive, age=now - cluster.created_at)
+            if not reason:
+                continue
+            emr.terminate_job_flows(JobFlowIds=[cluster.id])
         except Exception as error:
-            log.exception("A cluster could not be looked at or terminated")
-            errors.append(str(error))
+            log.exception("Cluster %s could not be checked or terminated", cluster_id)
+            errors.append(f"{cluster_id}: {error}")
+            continue
+        orphans.append(Orphan(cluster, reason))
+        log.warning("Terminated %s", orphans[-1])
+    return orphans, errors
+
+
+def _record_cost(emr: Any, settings: Settings, cluster: LiveCluster) -> None:
+    """Record what a terminated cluster has cost; the run's own task did not, or too early. A failure is logged only."""
+    if tags.RUN not in cluster.tags:
+        return
+    try:
+        bucket = Bucket.of(settings.bucket, region=settings.region)
+        record_cost(bucket, emr, run=cluster.tags[tags.RUN], cluster=cluster.id, now=datetime.now(UTC))
+    except Exception:
+        log.exception("The cost of cluster %s could not be recorded", cluster.id)
 
 
 def _reason(cluster: LiveCluster, *, is_alive: Callable[[str, str], bool], age: timedelta) -> str:

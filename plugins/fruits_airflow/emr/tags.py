@@ -8,6 +8,7 @@ PROJECT = "project"
 DEPLOYMENT = "deployment"
 DAG_ID = "dag_id"
 DAG_RUN_ID = "dag_run_id"
+RUN = "run"  # its name in the bucket
 
 NAME_PREFIX = "fruits "  # of a cluster's name: ListClusters returns names, but no tags
 

@@ -74,10 +74,7 @@ def write_certificate(bucket: Bucket, request: str, erasure: Erasure) -> dict[st
 
 def read_certificate(bucket: Bucket, request: str) -> dict[str, Any]:
     """Return a certificate; {} where there is none."""
-    try:
-        data: dict[str, Any] = json.loads(bucket.read(layout.erasure_certificate(request)))
-    except FileNotFoundError:
-        return {}
+    data: dict[str, Any] = bucket.read_json(layout.erasure_certificate(request)) or {}
     return data
 
 

@@ -18,8 +18,6 @@ from fruits_contract.contributions import ErasureRequest
 
 log = logging.getLogger(__name__)
 
-# Names of requests are ids of contributions, which point to nothing any more.
-ABOUT_REQUESTS = "erasures/"
 # As long as a DAG run may take, and some time for the next one: a run that is queued in a paused DAG would block for ever.
 WAIT_LIMIT = timedelta(days=4)
 
@@ -39,7 +37,7 @@ class Outcome:
     late
         Those that have waited for longer than `WAIT_LIMIT`.
     invalid
-        Number of objects that are no requests, and that somebody must look at.
+        Number of invalid request objects, for an operator to inspect.
     needs_training
         Whether rows were removed that models are trained with.
     """
@@ -65,9 +63,16 @@ def erase_contributions(bucket: Bucket, *, is_run_under_way: Callable[[], bool])
         A publication took too long.
     """
     pending = pending_requests(bucket)
+    late = pending.older_than(WAIT_LIMIT, now=datetime.now(UTC))
+    if late:
+        log.warning(
+            "Requests that have waited for more than %s days: %s. A run was queued or running each time, or this task failed or "
+            "was killed before it was done",
+            WAIT_LIMIT.days,
+            late,
+        )
     outcome = _process(bucket, pending.requests, is_run_under_way=is_run_under_way) if pending.requests else Outcome()
-    late = pending.older_than(WAIT_LIMIT, now=datetime.now(UTC)) if outcome.waiting else 0
-    return replace(outcome, invalid=pending.invalid, late=late)
+    return replace(outcome, invalid=pending.invalid, late=late if outcome.waiting else 0)
 
 
 def _process(bucket: Bucket, requests: list[ErasureRequest], *, is_run_under_way: Callable[[], bool]) -> Outcome:
@@ -93,8 +98,9 @@ def _waiting(subjects: Subjects) -> Outcome:
 def _check(bucket: Bucket, subjects: Subjects) -> None:
     """Look for the contributions everywhere; logs and errors name no key, because a key may name a contribution."""
     names = subjects.names
+    # Requests and certificates are named after contributions, which point to nothing any more.
     keys = sum(
-        not version.key.startswith(ABOUT_REQUESTS) and any(name in version.key for name in names)
+        not version.key.startswith(layout.ERASURES) and any(name in version.key for name in names)
         for version in bucket.versions("")
     )
     files = sum(1 for key in columns.TABLES for _ in files_with_rows(bucket, key, subjects))

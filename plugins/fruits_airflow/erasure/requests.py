@@ -18,6 +18,8 @@ class InvalidRequest(ValueError):
 def write_request(bucket: Bucket, *, contribution: str = "", contributor: str = "", now: datetime) -> ErasureRequest:
     """Request the erasure of one contribution, or of all of a contributor; the task `erase_contributions` does it.
 
+    A request for the same contribution that is not done yet stays as it is, with the time since which it has waited.
+
     Raises
     ------
     InvalidRequest
@@ -32,13 +34,13 @@ def write_request(bucket: Bucket, *, contribution: str = "", contributor: str = 
     except InvalidContribution as error:
         raise InvalidRequest(str(error)) from error
     request = ErasureRequest(name, now.isoformat(timespec="seconds"), contribution, contributor)
-    bucket.write(layout.erasure_request(name), request.to_json())
+    bucket.write_if_unchanged(layout.erasure_request(name), request.to_json(), etag="")
     return request
 
 
 @dataclass(frozen=True)
 class Pending:
-    """The requests that are not done, and the number of objects beside them that are no requests."""
+    """The requests that are not done, and the number of objects beside them that are not valid requests."""
 
     requests: list[ErasureRequest] = field(default_factory=list)
     invalid: int = 0
@@ -61,6 +63,6 @@ def pending_requests(bucket: Bucket) -> Pending:
         except FileNotFoundError:
             continue
         except InvalidContribution as error:
-            log.error("An object below %s is no request: %s", layout.ERASURE_REQUESTS, error)
+            log.error("An object below %s is not a valid erasure request: %s", layout.ERASURE_REQUESTS, error)
             invalid += 1
     return Pending(found, invalid)

@@ -5,6 +5,7 @@ import io
 import logging
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
 import pyarrow as pa
@@ -18,27 +19,26 @@ from fruits_contract import columns, layout
 
 log = logging.getLogger(__name__)
 
-LOGS = "logs/"
-MODELS = "models/"
+# All outputs must be read within the hour that a run of fruits_housekeeping may take. A boto3 client keeps ten connections.
+READERS = 10
 IN_PLACE = "erased"  # instead of a name in text that has no rows
 # Arrays are numbers only, and a checkpoint of a table's log has nothing that its commits do not have.
 NO_TEXT = (".npz", ".tflite", ".keras", ".checkpoint.parquet")
-PREFIXES = (layout.RUNS, LOGS, MODELS, *(f"{key}/_delta_log/" for key in columns.TABLES))
+PREFIXES = (layout.RUNS, layout.LOGS, layout.MODELS, *map(layout.delta_log, columns.TABLES))
 
 
 def outputs_with_names(bucket: Bucket, subjects: Subjects) -> Iterator[tuple[ObjectVersion, set[str]]]:
     """Yield the versions of outputs in which a contribution or the contributor's hash occurs, and which of them."""
-    for prefix in PREFIXES:
-        for version in bucket.versions(prefix):
-            if version.is_marker or version.key.endswith(NO_TEXT) or version.modified < subjects.since:
-                continue
-            try:
-                with downloaded(bucket, version) as file:
-                    found = _names_of(file, version.key, subjects)
-            except FileNotFoundError:  # deleted since it was listed
-                continue
-            if found:
-                yield version, found
+    since = subjects.since
+    versions = [
+        version
+        for prefix in PREFIXES
+        for version in bucket.versions(prefix)
+        if not version.is_marker and not version.key.endswith(NO_TEXT) and version.modified >= since
+    ]
+    with ThreadPoolExecutor(READERS) as readers:
+        names = readers.map(lambda version: _names_in_version(bucket, version, subjects), versions)
+        yield from ((version, found) for version, found in zip(versions, names, strict=True) if found)
 
 
 def erase_from_outputs(bucket: Bucket, subjects: Subjects) -> None:
@@ -46,7 +46,7 @@ def erase_from_outputs(bucket: Bucket, subjects: Subjects) -> None:
     for version, found in list(outputs_with_names(bucket, subjects)):
         subjects.record(found, _place(version.key), version.key)
         subjects.save(bucket)
-        if version.is_current and not version.key.startswith(LOGS) and not version.key.endswith(".gz"):
+        if version.is_current and not version.key.startswith(layout.LOGS) and not version.key.endswith(".gz"):
             with downloaded(bucket, version) as old, tempfile.TemporaryFile() as new:
                 _rewrite(old, new, version.key, subjects)
                 new.seek(0)
@@ -56,12 +56,20 @@ def erase_from_outputs(bucket: Bucket, subjects: Subjects) -> None:
             bucket.delete_versions([version])
 
 
+def _names_in_version(bucket: Bucket, version: ObjectVersion, subjects: Subjects) -> set[str]:
+    try:
+        with downloaded(bucket, version) as file:
+            return _names_of(file, version.key, subjects)
+    except FileNotFoundError:  # deleted since it was listed
+        return set()
+
+
 def _place(key: str) -> str:
-    if key.startswith(LOGS):
+    if key.startswith(layout.LOGS):
         return "logs of steps"
-    if key.startswith(MODELS):
+    if key.startswith(layout.MODELS):
         return "model cards"
-    return "logs of tables" if "/_delta_log/" in key else f"outputs of runs: {key.rpartition('/')[2]}"
+    return "logs of tables" if layout.is_in_delta_log(key) else f"outputs of runs: {key.rpartition('/')[2]}"
 
 
 def _names_of(file: IO[bytes], key: str, subjects: Subjects) -> set[str]:

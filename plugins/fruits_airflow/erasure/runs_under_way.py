@@ -1,12 +1,12 @@
 """The runs for which an erasure waits: they were planned before it, and may still write the photo's row."""
 
-import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from fruits_airflow.bucket import Bucket
+from fruits_airflow.run_params import dag_id_of, read_run_params
 from fruits_contract import layout
 from fruits_contract.pipelines import PIPELINES
 
@@ -46,14 +46,6 @@ def is_run_under_way(bucket: Bucket, airflow: Airflow) -> bool:
 def _planned(bucket: Bucket) -> Iterator[tuple[str, str]]:
     """Yield `dag_id` and `dag_run_id` of every run that has been planned."""
     with ThreadPoolExecutor(READERS) as readers:
-        for params in readers.map(lambda run: _params(bucket, run), bucket.folders(layout.RUNS)):
+        for params in readers.map(lambda run: read_run_params(bucket, run), bucket.folders(layout.RUNS)):
             if "dag_run_id" in params:
-                yield "fruits_features" if "drop" in params else "fruits_classifier", str(params["dag_run_id"])
-
-
-def _params(bucket: Bucket, run: str) -> dict[str, Any]:
-    try:
-        params: dict[str, Any] = json.loads(bucket.read(layout.run_params(run)))
-    except FileNotFoundError:
-        return {}
-    return params
+                yield dag_id_of(params), str(params["dag_run_id"])

@@ -2,11 +2,13 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import open_table
@@ -16,6 +18,8 @@ from fruits_contract.contributions import Contribution, ErasureRequest, InvalidC
 log = logging.getLogger(__name__)
 
 WITH_CONTRIBUTOR = (layout.FEATURES_TABLE, layout.REJECTS_TABLE)
+COLUMNS = ["contributor", "path"]
+READERS = 16
 
 
 @dataclass
@@ -96,14 +100,15 @@ class Subjects(list[Subject]):
 def find_subjects(bucket: Bucket, requests: Iterable[ErasureRequest], *, now: datetime) -> Subjects:
     """Resolve the requests to ids; `save` the result before anything is deleted."""
     subjects = Subjects(_resumed(bucket, request, now=now) for request in requests)
-    wanted = {subject.request.contributor: subject for subject in subjects if subject.request.contributor}
-    if wanted:
-        for record in _records(bucket):
-            if record.contributor in wanted:
-                wanted[record.contributor].contributions.add(record.contribution)
-        for contributor, subject in wanted.items():
-            for path in _paths_of(bucket, contributor):
-                subject.contributions |= {layout.contribution_of(path)} - {""}
+    by_contributor: dict[str, list[Subject]] = {}
+    for subject in subjects:
+        if subject.request.contributor:
+            by_contributor.setdefault(subject.request.contributor, []).append(subject)
+    if by_contributor:
+        for contributor, contribution, drop in _contributions_of(bucket, sorted(by_contributor)):
+            for subject in by_contributor[contributor]:
+                subject.contributions.add(contribution)
+                subject.drops |= {drop} - {""}
     for subject in subjects:
         for contribution in subject.contributions:
             accepted = _record(bucket, layout.contribution_record(contribution))
@@ -113,15 +118,28 @@ def find_subjects(bucket: Bucket, requests: Iterable[ErasureRequest], *, now: da
 
 def _resumed(bucket: Bucket, request: ErasureRequest, *, now: datetime) -> Subject:
     subject = Subject(request, now.isoformat(timespec="seconds"), {request.contribution} - {""})
-    try:
-        known = json.loads(bucket.read(layout.erasure_progress(request.request)))
-    except FileNotFoundError:
+    known = bucket.read_json(layout.erasure_progress(request.request))
+    if known is None:
         return subject
     subject.began_at = known["began_at"]
     subject.contributions |= set(known["contributions"])
     subject.drops |= set(known["drops"])
     subject.removed = {place: set(things) for place, things in known["removed"].items()}
     return subject
+
+
+def _contributions_of(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield contributor, id and drop ('' for none yet) of every contribution of some contributors, possibly twice.
+
+    A record is deleted with the photo after some days. Then the photo's row in a published table has the contributor; of a photo
+    whose run was not published, or was rolled back, only the list of photos of that run has it.
+    """
+    for record in _records(bucket):
+        if record.contributor in contributors:
+            yield record.contributor, record.contribution, record.drop
+    for contributor, path in [*_published_rows(bucket, contributors), *_planned_rows(bucket, contributors)]:
+        if contribution := layout.contribution_of(path):
+            yield contributor, contribution, path.split("/")[1]
 
 
 def _records(bucket: Bucket) -> Iterable[Contribution]:
@@ -136,17 +154,40 @@ def _record(bucket: Bucket, key: str) -> Contribution | None:
     except FileNotFoundError:
         return None
     except InvalidContribution:
-        log.warning("%s: an object below %s is no record", bucket.name, layout.CONTRIBUTION_RECORDS)
+        log.warning("%s: an object below %s is not a valid record", bucket.name, layout.CONTRIBUTION_RECORDS)
         return None
 
 
-def _paths_of(bucket: Bucket, contributor: str) -> Iterable[str]:
-    """Return the paths of a contributor's rows in the published tables."""
+def _published_rows(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield contributor and path of the rows of some contributors in the published tables."""
     for key in WITH_CONTRIBUTOR:
         table = open_table(bucket, key)
         if table is not None:
-            rows: pa.Table = table.to_pyarrow_table(columns=["path"], filters=[("contributor", "=", contributor)])
-            yield from rows["path"].to_pylist()
+            yield from _pairs(table.to_pyarrow_table(columns=COLUMNS, filters=_filters(contributors)))
+
+
+def _planned_rows(bucket: Bucket, contributors: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield contributor and path of the rows of some contributors in the lists of photos of all runs."""
+    batches = [item.key for item in bucket.objects(layout.RUNS) if item.key == layout.batch(item.key.split("/")[1])]
+    with ThreadPoolExecutor(READERS) as readers:
+        for found in readers.map(lambda key: _planned_rows_of(bucket, key, contributors), batches):
+            yield from found
+
+
+def _planned_rows_of(bucket: Bucket, key: str, contributors: Sequence[str]) -> list[tuple[str, str]]:
+    try:
+        with bucket.open(key) as file:
+            return _pairs(pq.read_table(file, columns=COLUMNS, filters=_filters(contributors)))
+    except pa.ArrowInvalid:  # a list of an earlier release, without contributors, or a damaged one
+        return []
+
+
+def _filters(contributors: Sequence[str]) -> list[tuple[str, str, list[str]]]:
+    return [("contributor", "in", list(contributors))]
+
+
+def _pairs(rows: pa.Table) -> list[tuple[str, str]]:
+    return list(zip(rows["contributor"].to_pylist(), rows["path"].to_pylist(), strict=True))
 
 
 def _day(contribution: str) -> datetime:

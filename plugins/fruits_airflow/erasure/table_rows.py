@@ -32,7 +32,7 @@ class FileWithRows:
 def files_with_rows(bucket: Bucket, key: str, subjects: Subjects) -> Iterator[FileWithRows]:
     """Yield the Parquet files below a table that hold a row: also those never published, replaced, or hidden by a deletion."""
     for version in bucket.versions(f"{key}/"):
-        is_data = version.key.endswith(".parquet") and "/_delta_log/" not in version.key
+        is_data = version.key.endswith(".parquet") and not layout.is_in_delta_log(version.key)
         if version.is_marker or not is_data or version.modified < subjects.since:
             continue
         try:
@@ -91,8 +91,10 @@ def _commit(bucket: Bucket, table: DeltaTable, key: str, found: list[FileWithRow
     if not actions:
         return
     subjects.save(bucket)
+    # Opened anew: the keys that `table` was opened with may have expired while files were rewritten.
+    planned_on = DeltaTable(table.table_uri, version=table.version(), storage_options=bucket.table_options())
     lease.check()
-    table.create_write_transaction(
+    planned_on.create_write_transaction(
         actions,
         "append",
         table.schema(),

@@ -1,12 +1,12 @@
 """Which models may have been trained with a photo: from what each run had listed when it was planned."""
 
-import json
 from datetime import datetime
-from typing import Any
 
 from fruits_airflow.bucket import Bucket
+from fruits_airflow.run_params import dag_id_of, read_run_params
 from fruits_contract import layout
-from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER, TRAIN_CLASSIFIER
+from fruits_contract.classifier_pipeline import CLASSIFIER_PIPELINE, EVALUATE_CLASSIFIER, TRAIN_CLASSIFIER
+from fruits_contract.features_pipeline import FEATURES_PIPELINE
 
 Models = dict[str, list[str]]
 
@@ -26,19 +26,12 @@ def models_trained_with(bucket: Bucket, drops: set[str], *, since: datetime) -> 
         if version.modified >= since and version.key == layout.run_params(version.key.split("/")[1])
     }
     for run in runs:
-        params = _read(bucket, layout.run_params(run)) or {}
-        has_read = any(str(key).startswith(folders) for key in _read(bucket, layout.retained(run)) or [])
-        if params.get("mode") == "fit" and (has_read or params.get("drop") in drops):
+        params = read_run_params(bucket, run)
+        has_read = any(str(key).startswith(folders) for key in bucket.read_json(layout.retained(run)) or [])
+        if dag_id_of(params) == FEATURES_PIPELINE.dag_id and params["mode"] == "fit" and (has_read or params["drop"] in drops):
             found["pca"].add(params["pca"])
-        elif "drop" not in params and has_read:
+        elif dag_id_of(params) == CLASSIFIER_PIPELINE.dag_id and has_read:
             for stage in (TRAIN_CLASSIFIER, EVALUATE_CLASSIFIER):
-                digests = (_read(bucket, layout.manifest(run, stage.name)) or {}).get("digests", {})
+                digests = (bucket.read_json(layout.manifest(run, stage.name)) or {}).get("digests", {})
                 found["classifier"] |= {digests["classifier"]} if "classifier" in digests else set()
     return {kind: sorted(ids) for kind, ids in found.items()}
-
-
-def _read(bucket: Bucket, key: str) -> Any:
-    try:
-        return json.loads(bucket.read(key))
-    except FileNotFoundError:
-        return None

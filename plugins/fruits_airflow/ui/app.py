@@ -14,10 +14,11 @@ from fruits_airflow.bucket import AWS_CONN_ID, Bucket
 from fruits_airflow.contributions import queued
 from fruits_airflow.emr.spark_history import NoSparkHistory, spark_history_address
 from fruits_airflow.run_cost import cost_of_month
+from fruits_airflow.run_params import read_run_params
 from fruits_airflow.settings import InvalidSettings, Settings
 from fruits_airflow.ui import access, addresses, erasures, retention, review
 from fruits_airflow.ui.airflow_runs import AirflowRun, runs_of_dag
-from fruits_airflow.ui.features_runs import FeaturesRun, read_json, read_runs
+from fruits_airflow.ui.features_runs import FeaturesRun, read_runs
 from fruits_airflow.ui.pages import render
 from fruits_airflow.ui.project import BucketDep
 from fruits_airflow.ui.step_log import read_step_log
@@ -116,7 +117,7 @@ def all_runs(bucket: BucketDep, known: AirflowRunsDep) -> str:
 @app.get("/runs/{run}", dependencies=access.READS_RUNS)
 def report(run: str, bucket: BucketDep) -> str:
     """Return the page of a run: its report in a frame."""
-    params = read_json(bucket, layout.run_params(layout.check_name(run, what="run")))
+    params = read_run_params(bucket, layout.check_name(run, what="run"))
     bucket.read(layout.manifest(run, REPORT.name))
     return render(
         "document.html",
@@ -137,16 +138,17 @@ def report_document(run: str, bucket: BucketDep) -> Response:
 @app.get("/trainings/{run}", dependencies=access.READS_RUNS)
 def card(run: str, bucket: BucketDep) -> str:
     """Return the page of a training: the model card of its classifier in a frame."""
-    evaluated = read_json(bucket, layout.manifest(layout.check_name(run, what="run"), EVALUATE_CLASSIFIER.name))
-    if not evaluated:
+    evaluated = bucket.read_json(layout.manifest(layout.check_name(run, what="run"), EVALUATE_CLASSIFIER.name))
+    if evaluated is None:
         raise FileNotFoundError(run)
+    params = read_run_params(bucket, run)
     model_id = evaluated["digests"]["classifier"]
     return render(
         "document.html",
         root="../",
         title=f"Classifier {model_id}",
         dag_id=CLASSIFIER_PIPELINE.dag_id,
-        dag_run_id=read_json(bucket, layout.run_params(run)).get("dag_run_id"),
+        dag_run_id=params.get("dag_run_id"),
         document=f"../classifiers/{model_id}/card.html",
     )
 

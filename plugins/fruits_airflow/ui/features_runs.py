@@ -1,6 +1,5 @@
 """The runs of `fruits_features`: what each did and whether it was published, from the bucket and Airflow's states."""
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,9 +10,10 @@ from deltalake import DeltaTable
 from fruits_airflow import run_cost
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.commits import has_run, is_rolled_back, open_table
+from fruits_airflow.run_params import dag_id_of, read_run_params
 from fruits_airflow.ui.airflow_runs import AirflowRun
 from fruits_contract import columns, layout
-from fruits_contract.features_pipeline import REPORT
+from fruits_contract.features_pipeline import FEATURES_PIPELINE, REPORT
 
 READERS = 16
 
@@ -67,9 +67,9 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
     tables = {key: open_table(bucket, key) for key in columns.TABLES}
     with ThreadPoolExecutor(READERS) as readers:
         names = bucket.folders(layout.RUNS)
-        all_params = readers.map(lambda run: read_json(bucket, layout.run_params(run)), names)
+        all_params = readers.map(lambda run: read_run_params(bucket, run), names)
         headlines = readers.map(lambda run: _headline(bucket, run), names)
-        costs = readers.map(lambda run: read_json(bucket, layout.manifest(run, run_cost.TASK)).get("figures", {}), names)
+        costs = readers.map(lambda run: _figures(bucket, run, run_cost.TASK), names)
         in_bucket = {
             run: replace(
                 _described(run, params, headline, airflow=known.get(run), committed=_committed(tables, run)),
@@ -77,7 +77,7 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
                 is_actual_complete=all(instance["usd"] is not None for instance in cost.get("instances", ())),
             )
             for run, params, headline, cost in zip(names, all_params, headlines, costs, strict=True)
-            if "drop" in params
+            if dag_id_of(params) == FEATURES_PIPELINE.dag_id
         }
     only_in_airflow = [
         FeaturesRun(run=run, dag_run_id=airflow.dag_run_id, at=airflow.run_after, verdict=_of_state(airflow, "nothing to do"))
@@ -89,9 +89,15 @@ def read_runs(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[FeaturesR
 
 def _headline(bucket: Bucket, run: str) -> dict[str, Any]:
     """Return the headline of a run's report from the stage's manifest: report.json also has the points of its map."""
-    manifest = read_json(bucket, layout.manifest(run, REPORT.name))
-    headline: dict[str, Any] = manifest.get("figures", {}).get("headline", {})
+    headline: dict[str, Any] = _figures(bucket, run, REPORT.name).get("headline", {})
     return headline
+
+
+def _figures(bucket: Bucket, run: str, stage: str) -> dict[str, Any]:
+    """Return the figures of a manifest; {} where there is none."""
+    manifest: dict[str, Any] = bucket.read_json(layout.manifest(run, stage)) or {}
+    figures: dict[str, Any] = manifest.get("figures", {})
+    return figures
 
 
 def _committed(tables: Mapping[str, DeltaTable | None], run: str) -> str:
@@ -132,12 +138,3 @@ def _of_state(airflow: AirflowRun | None, otherwise: str) -> str:
     if airflow is None:
         return "incomplete"
     return {"queued": "running", "running": "running", "failed": "failed"}.get(airflow.state, otherwise)
-
-
-def read_json(bucket: Bucket, key: str) -> dict[str, Any]:
-    """Return an object's content, or {} where there is no such object."""
-    try:
-        content: dict[str, Any] = json.loads(bucket.read(key))
-    except FileNotFoundError:
-        return {}
-    return content

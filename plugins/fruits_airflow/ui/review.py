@@ -56,9 +56,9 @@ def page(bucket: BucketDep) -> Response:
 
 
 @router.post("/next", dependencies=access.DECIDES)
-def next_photo(asked: Skipped, bucket: BucketDep) -> Response:
+def next_photo(request: Skipped, bucket: BucketDep) -> Response:
     """Claim the next photo, and describe it."""
-    found = claim_next(bucket, skipped=set(asked.skipped))
+    found = claim_next(bucket, skipped=set(request.skipped))
     waiting = len(queued(bucket))
     if found is None:
         return JSONResponse({"contribution": None, "waiting": waiting})

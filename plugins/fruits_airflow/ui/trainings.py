@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.current import read_current
 from fruits_airflow.ui.airflow_runs import AirflowRun
-from fruits_airflow.ui.features_runs import READERS, read_json
+from fruits_airflow.ui.features_runs import READERS
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import EVALUATE_CLASSIFIER
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class TrainingRow:
     """One row of the table of classifiers.
 
     Parameters
@@ -34,14 +34,14 @@ class Training:
     reasons: tuple[str, ...]
 
 
-def read_trainings(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[Training]:
+def read_trainings(bucket: Bucket, known: Mapping[str, AirflowRun]) -> list[TrainingRow]:
     """Return the trainings that have a model card, the newest first."""
     current = read_current(bucket).classifier.get("model_id")
     names = bucket.folders(layout.RUNS)
     with ThreadPoolExecutor(READERS) as readers:
-        manifests = list(readers.map(lambda run: read_json(bucket, layout.manifest(run, EVALUATE_CLASSIFIER.name)), names))
+        manifests = list(readers.map(lambda run: bucket.read_json(layout.manifest(run, EVALUATE_CLASSIFIER.name)), names))
     trainings = [
-        Training(
+        TrainingRow(
             run=run,
             at=known[run].run_after if run in known else manifest["started_at"],
             model_id=manifest["digests"]["classifier"],

@@ -75,7 +75,6 @@ def task_instance(params: FeaturesRunParams) -> TaskInstance:
             "pipeline": FEATURES_PIPELINE.dag_id,
             "params": asdict(params),
             "region": "eu-north-1",
-            "photos": 3,
             "job_flow": JOB_FLOW,
             "stage_limit_s": STAGE_LIMIT_S,
         }

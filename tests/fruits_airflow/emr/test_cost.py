@@ -10,29 +10,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fruits_airflow.emr.cost import FIXED_S, PHOTOS_PER_S_AND_VCPU, WHOLE_CORE_SPEED, ClusterSize, Featurizing, Training, cheapest
+from fruits_airflow.emr.cost import (
+    OTHER_STAGES_VCPU_S_PER_PHOTO,
+    PHOTOS_PER_S_AND_VCPU,
+    SPARK_START_S,
+    WHOLE_CORE_SPEED,
+    ClusterSize,
+    FeaturizingWork,
+    TrainingWork,
+    cheapest,
+    fixed_s,
+)
 from fruits_airflow.emr.prices import BY_NAME, DISK_USD_PER_HOUR, INSTANCES, PRIMARIES
 from fruits_contract.features_pipeline import ENGINES
 
 ROOT = Path(__file__).resolve().parents[3]
 
 works = st.builds(
-    Featurizing,
+    FeaturizingWork,
     photos=st.integers(0, 10**8),
     size_bytes=st.integers(0, 10**14),
     engine=st.sampled_from(sorted(PHOTOS_PER_S_AND_VCPU)),
     gets=st.integers(0, 10**8),
+    retained=st.integers(0, 10**8),
 )
 deadlines = st.integers(1, 48 * 3600)
 limits = st.integers(1, 30)
 
 
-def small(photos: int) -> Featurizing:
-    return Featurizing(photos=photos, size_bytes=photos * 5_700, engine="litert", gets=photos)
+def small(photos: int) -> FeaturizingWork:
+    return FeaturizingWork(photos=photos, size_bytes=photos * 5_700, engine="litert", gets=photos)
 
 
 @given(works, deadlines, limits)
-def test_no_cheaper_size_meets_the_deadline(work: Featurizing, deadline_s: int, max_nodes: int) -> None:
+def test_no_cheaper_size_meets_the_deadline(work: FeaturizingWork, deadline_s: int, max_nodes: int) -> None:
     chosen = cheapest(work, deadline_s=deadline_s, max_nodes=max_nodes)
     assert 1 <= chosen.nodes <= max_nodes
     others = [ClusterSize(core=core, nodes=nodes) for core in INSTANCES for nodes in range(1, max_nodes + 1)]
@@ -46,7 +57,7 @@ def test_no_cheaper_size_meets_the_deadline(work: Featurizing, deadline_s: int, 
 
 
 @given(works, limits)
-def test_a_shorter_deadline_is_never_cheaper(work: Featurizing, max_nodes: int) -> None:
+def test_a_shorter_deadline_is_never_cheaper(work: FeaturizingWork, max_nodes: int) -> None:
     loose = cheapest(work, deadline_s=10**9, max_nodes=max_nodes)
     tight = cheapest(work, deadline_s=3600, max_nodes=max_nodes)
     assert tight.usd(work, spot=True) >= loose.usd(work, spot=True)
@@ -62,17 +73,17 @@ def test_a_million_photos_get_more_than_one_node_because_the_primary_costs_as_we
 
 
 def test_an_impossible_deadline_gets_the_largest_cluster() -> None:
-    chosen = cheapest(small(10**6), deadline_s=FIXED_S, max_nodes=7)
+    chosen = cheapest(small(10**6), deadline_s=fixed_s(small(10**6)), max_nodes=7)
     assert chosen.nodes == 7
-    assert chosen.seconds(small(10**6)) > FIXED_S
+    assert chosen.seconds(small(10**6)) > fixed_s(small(10**6))
 
 
 @given(works)
-def test_duration_is_fixed_time_plus_the_work_divided_among_all_cores(work: Featurizing) -> None:
-    one, four = (ClusterSize(core=INSTANCES[0], nodes=nodes).seconds(work) - FIXED_S for nodes in (1, 4))
+def test_duration_is_fixed_time_plus_the_work_divided_among_all_cores(work: FeaturizingWork) -> None:
+    one, four = (ClusterSize(core=INSTANCES[0], nodes=nodes).seconds(work) - fixed_s(work) for nodes in (1, 4))
     assert four * 4 == pytest.approx(one)
     assert one * INSTANCES[0].vcpu == pytest.approx(work.vcpu_s)
-    whole_cores = ClusterSize(core=BY_NAME["c7a.xlarge"], nodes=1).seconds(work) - FIXED_S
+    whole_cores = ClusterSize(core=BY_NAME["c7a.xlarge"], nodes=1).seconds(work) - fixed_s(work)
     assert whole_cores * WHOLE_CORE_SPEED == pytest.approx(one)
 
 
@@ -96,8 +107,17 @@ def test_work_grows_with_photos_and_with_bytes() -> None:
 
 
 def test_a_training_is_sized_by_the_same_rules() -> None:
-    assert cheapest(Training(rows=1000), deadline_s=7200, max_nodes=10).nodes == 1
-    assert cheapest(Training(rows=10**7), deadline_s=7200, max_nodes=10).nodes > 1
+    assert cheapest(TrainingWork(rows=1000), deadline_s=7200, max_nodes=10).nodes == 1
+    assert cheapest(TrainingWork(rows=10**7), deadline_s=7200, max_nodes=10).nodes > 1
+
+
+def test_spark_starts_once_per_stage() -> None:
+    assert fixed_s(small(1)) - fixed_s(TrainingWork(rows=1)) == (5 - 2) * SPARK_START_S
+
+
+def test_a_fit_reads_and_projects_the_retained_rows_as_well() -> None:
+    work = replace(small(1000), retained=10**6)
+    assert work.vcpu_s - small(1000).vcpu_s == pytest.approx(10**6 * OTHER_STAGES_VCPU_S_PER_PHOTO)
 
 
 def test_every_engine_has_a_speed() -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from fruits_airflow.emr.cost import Featurizing
+from fruits_airflow.emr.cost import FeaturizingWork
 from fruits_airflow.emr.sizing import choose_cluster, summary_of
 from fruits_airflow.settings import Settings
 
-WORK = Featurizing(photos=1_000_000, size_bytes=5_700_000_000, engine="litert", gets=1_000_000)
+WORK = FeaturizingWork(photos=1_000_000, size_bytes=5_700_000_000, engine="litert", gets=1_000_000)
 
 
 def test_a_run_within_its_budget_gets_the_cheapest_cluster(settings: Settings) -> None:

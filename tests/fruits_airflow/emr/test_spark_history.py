@@ -48,5 +48,5 @@ def test_clusters_of_others_are_not_shown(emr: Stubber, log_uri: str) -> None:
 def test_the_refusal_of_emr_is_passed_on(emr: Stubber) -> None:
     app_ui.expect_cluster(emr, log_uri="s3n://photos/logs/")
     emr.add_client_error("create_persistent_app_ui", "AccessDeniedException", "not authorized")
-    with pytest.raises(NoSparkHistory, match=r"not authorized.*docs/production\.md"):
+    with pytest.raises(NoSparkHistory, match=r"not authorized.*infra/access\.yaml"):
         spark_history_address(emr.client, "j-1", bucket="photos")

@@ -227,4 +227,4 @@ def test_a_report_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch, con
 
     events, lines = run(stage_trigger(), monkeypatch, until="is STARTING", emr=Refusing("RUNNING"))
     assert events == [EVENT]
-    assert "the progress is not reported: no session" in lines
+    assert "Cannot report progress: no session" in lines

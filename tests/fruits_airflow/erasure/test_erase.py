@@ -1,25 +1,31 @@
 """After an erasure no byte of the bucket has the photo, its id or the contributor's hash; everything else is as it was."""
 
 import json
+import re
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from deltalake import DeltaTable
 from mypy_boto3_s3 import S3Client
 
 from fruits_airflow.bucket import Bucket
+from fruits_airflow.erasure import table_rows
 from fruits_airflow.erasure.certificate import read_certificate
 from fruits_airflow.erasure.erase import WAIT_LIMIT, NotErased, Outcome, erase_contributions
 from fruits_airflow.erasure.requests import write_request
+from fruits_airflow.erasure.run_outputs import outputs_with_names
+from fruits_airflow.erasure.subjects import find_subjects
 from fruits_airflow.maintenance import maintain_tables
 from fruits_airflow.publishing import publish_run
 from fruits_airflow.run_rollback import CannotRollBackRun, roll_back_run
 from fruits_airflow.settings import Settings
 from fruits_airflow.tables import PublishedTable
 from fruits_contract import columns, layout
-from fruits_contract.contributions import ACCEPTED
+from fruits_contract.contributions import ACCEPTED, ErasureRequest
 from tests.fixtures import contributed_drop
 from tests.fixtures.contributed_drop import ANNA, BEN, DROP, Contributed, Photo, contribute, places_of, plan_contributed
 from tests.fixtures.published_run import (
@@ -136,6 +142,48 @@ def test_without_a_request_nothing_is_listed(bucket: Bucket, monkeypatch: pytest
     assert erase_contributions(bucket, is_run_under_way=lambda: True) == Outcome()
 
 
+@pytest.mark.parametrize("last_step", ["planned", "featurized", "rolled back"])
+def test_a_photo_of_a_run_that_was_not_published_is_found_without_its_record(
+    versioned_bucket: Bucket, deployment: Settings, s3: S3Client, now: Any, last_step: str
+) -> None:
+    bucket = versioned_bucket
+    photo = Photo.of(ANNA)
+    contribute(bucket, photo, state=ACCEPTED)
+    params = plan(bucket, deployment, "r1", DROP)
+    if last_step != "planned":
+        run_stages(bucket, params)
+    if last_step == "rolled back":
+        publish_run(bucket, params)
+        roll_back_run(bucket, "r1")
+    for key_of in (layout.contribution_record, layout.contribution_claim):
+        bucket.erase(key_of(photo.contribution))
+    bucket.erase(photo.key)
+    assert layout.batch("r1") in places_of(bucket, s3, [ANNA])
+    request = write_request(bucket, contributor=ANNA, now=now).request
+    assert erase_contributions(bucket, is_run_under_way=lambda: False).done == 1
+    assert places_of(bucket, s3, [ANNA, photo.contribution]) == []
+    (erasure,) = read_certificate(bucket, request)["erasures"]
+    assert (erasure["contributions"], erasure["removed"]["outputs of runs: batch.parquet"]) == (1, 1)
+    assert erasure["models"] == {"pca": ["r1"], "classifier": []}, "the run may have fitted one"
+
+
+def test_two_requests_for_one_contributor_are_both_certified(bucket: Bucket, contributed: Contributed, now: Any) -> None:
+    requests = [write_request(bucket, contributor=ANNA, now=now).request for _ in range(2)]
+    assert erase_contributions(bucket, is_run_under_way=lambda: False).done == 2
+    first, second = [read_certificate(bucket, request)["erasures"][0] for request in requests]
+    assert first["contributions"] == 3
+    assert (first["contributions"], first["removed"]) == (second["contributions"], second["removed"])
+
+
+def test_lists_of_photos_without_contributors_or_damaged_ones_stop_no_erasure(
+    bucket: Bucket, contributed: Contributed, now: Any
+) -> None:
+    without = {name: kind for name, kind in columns.BATCH.items() if name != "contributor"}
+    write_rows(bucket, layout.batch("earlier"), [dict.fromkeys(without)], without)
+    bucket.write(layout.batch("damaged"), b"no Parquet")
+    assert erase(bucket, now, contributor=ANNA).done == 1
+
+
 # ---- runs under way
 
 
@@ -220,6 +268,25 @@ def test_a_compaction_copies_no_path_into_the_log(bucket: Bucket, s3: S3Client, 
 # ---- failures
 
 
+def test_a_commit_has_keys_that_are_newer_than_the_rewritten_files(
+    bucket: Bucket, contributed: Contributed, now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def recorded(name: str, really: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **how: Any) -> Any:
+            calls.append(name)
+            return really(*arguments, **how)
+
+        return call
+
+    monkeypatch.setattr(Bucket, "table_options", recorded("keys", Bucket.table_options))
+    monkeypatch.setattr(table_rows, "rewrite_without", recorded("rewritten", table_rows.rewrite_without))
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", recorded("committed", DeltaTable.create_write_transaction))
+    erase(bucket, now, contributor=ANNA)
+    assert re.fullmatch("((keys )+(rewritten )+keys committed )+(keys )*", " ".join(calls) + " "), calls
+
+
 class Killed(BaseException):
     """Raised by a test in place of a call."""
 
@@ -291,6 +358,34 @@ def test_what_is_no_request_and_what_waits_for_days_is_counted(bucket: Bucket, c
     write_request(bucket, contributor=ANNA, now=now - WAIT_LIMIT - timedelta(hours=1))
     outcome = erase_contributions(bucket, is_run_under_way=lambda: True)
     assert (outcome.waiting, outcome.late, outcome.invalid) == (1, 1, 1)
+
+
+def test_what_waits_for_days_is_in_the_log_also_where_the_task_is_killed(
+    bucket: Bucket, contributed: Contributed, now: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_request(bucket, contributor=ANNA, now=now - WAIT_LIMIT - timedelta(hours=1))
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_after(patch, 0)
+        erase_contributions(bucket, is_run_under_way=lambda: False)
+    assert "Requests that have waited for more than 4 days: 1" in caplog.text
+    assert erase_contributions(bucket, is_run_under_way=lambda: False) == Outcome(done=1, needs_training=True)
+
+
+def test_outputs_are_read_side_by_side(bucket: Bucket, now: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = Photo.of(ANNA)
+    for run in ("r1", "r2"):
+        bucket.write(layout.report_page(run), photo.contribution.encode())
+    both = threading.Barrier(2, timeout=30)  # is broken where one is read after the other
+    download = Bucket.download
+
+    def download_together(bucket: Bucket, *arguments: Any) -> None:
+        both.wait()
+        download(bucket, *arguments)
+
+    monkeypatch.setattr(Bucket, "download", download_together)
+    request = ErasureRequest(photo.contribution, now.isoformat(), contribution=photo.contribution)
+    subjects = find_subjects(bucket, [request], now=now)
+    assert [found for _, found in outputs_with_names(bucket, subjects)] == [{photo.contribution}] * 2
 
 
 def test_a_contributor_without_photos_gets_no_claim_of_checks(bucket: Bucket, contributed: Contributed, now: Any) -> None:

@@ -1,12 +1,12 @@
 """An erasure is requested by id or hash; a wrong one is refused, and nothing is echoed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.erasure.__main__ import main
-from fruits_airflow.erasure.requests import pending_requests
+from fruits_airflow.erasure.requests import pending_requests, write_request
 from fruits_contract import contributions, layout
 
 pytestmark = pytest.mark.slow
@@ -23,6 +23,16 @@ def test_a_request_by_id_has_the_name_of_the_contribution(
     (request,) = pending_requests(bucket).requests
     assert (request.request, request.contribution, request.contributor) == (contribution, contribution, "")
     assert [item.key for item in bucket.objects("")] == [layout.erasure_request(contribution)]
+
+
+def test_asking_again_does_not_make_a_request_younger(bucket: Bucket, now: datetime) -> None:
+    contribution = contributions.new_id(now)
+    earlier = now - timedelta(days=5)
+    for requested_at in (earlier, now):
+        write_request(bucket, contribution=contribution, now=requested_at)
+    pending = pending_requests(bucket)
+    assert [request.requested_at for request in pending.requests] == [earlier.isoformat(timespec="seconds")]
+    assert pending.older_than(timedelta(days=4), now=now) == 1
 
 
 def test_a_request_by_hash_does_not_echo_it(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from tests.fixtures.published_run import add_photos
 @pytest.mark.slow
 def test_the_newest_photos_that_nobody_contributed_are_shown(bucket: Bucket, s3: S3Client) -> None:
     add_photos(s3, bucket, "training", ["Apple/t.jpg"])
+    add_photos(s3, bucket, "new\nline", ["Apple/n.jpg"])
     add_photos(s3, bucket, "2026-11-20", ["Apple/0.jpg", "Apple/1.jpg", "Apple Red/0.jpg"])
     add_photos(s3, bucket, "2026-11-21", ["_READY", "Apple/a b?.JPEG", "Apple/notes.txt", "Apple/tab\t.jpg"])
     add_photos(s3, bucket, "2026-11-21", ["Apple/large.jpg"], content=b"0" * 2_000_001)

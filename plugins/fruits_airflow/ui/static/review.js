@@ -7,7 +7,7 @@ const VERDICTS = {
 };
 const REFUSALS = {
   claim_lost: "Another reviewer was faster with the last photo. Your decision has changed nothing.",
-  gone: "The last photo does not exist any more: it was rejected, or its contributor has asked to erase it.",
+  gone: "The last photo no longer exists: it was rejected, or its contributor has asked to erase it.",
 };
 
 const element = (id) => document.getElementById(id);
