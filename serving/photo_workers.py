@@ -134,17 +134,19 @@ class PhotoWorkers:
             self._metrics.worker_deaths.inc()
             raise Problem(422, "timeout", f"reading this photo took more than {limit_s:g} s") from error
         except WORKER_DIED:
-            self._replace(number)
+            await self._replace(number)
             raise
         finally:
             self._free.put_nowait(number)
         return found
 
-    def _replace(self, number: int) -> None:
+    async def _replace(self, number: int) -> None:
         """Start another worker, in a new pool."""
         self._metrics.worker_deaths.inc()
         broken, self._pools[number] = self._pools[number], self._open_pool()
         broken.stop()
+        # Only `join` ends the worker that the broken pool may have started in place of the dead one, and closes the pipes.
+        await asyncio.to_thread(broken.join)
 
     def stop(self) -> None:
         """End the workers; tasks under way are waited for."""

@@ -119,6 +119,8 @@ def test_it_serves_as_soon_as_there_is_a_model(
 
 def test_killed_workers_are_replaced_and_no_answer_is_wrong(start: Start, own: str, photos: dict[str, list[bytes]]) -> None:
     service = start(own)
+    wait_for_worker(service)
+    before = len(service.processes())
     load = Load(service, photos)
     for _ in range(3):
         victim = wait_for_worker(service)
@@ -129,6 +131,9 @@ def test_killed_workers_are_replaced_and_no_answer_is_wrong(start: Start, own: s
     assert set(load.statuses) == {200}
     assert load.wrong == []
     assert service.metric("fruits_worker_deaths_total") >= 1
+    for photo in photos["Cherry 3"][:4]:  # a new pool starts its worker with the first photo
+        service.predict(photo)
+    assert wait_until(lambda: len(service.processes()) == before, timeout_s=30, every_s=0.2), service.processes()
 
 
 def test_an_idle_worker_that_is_killed_is_replaced(start: Start, own: str, photos: dict[str, list[bytes]]) -> None:
