@@ -18,7 +18,7 @@ from serving import contribution_routes, problems
 from serving.answers import Answer
 from serving.problems import Problem
 from serving.security_headers import SecurityHeaders
-from serving.service import NO_MODEL, Service
+from serving.service import Service
 from serving.settings import Settings
 from serving.uploads import FIELD
 
@@ -111,8 +111,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     async def ready() -> Response:
         models = service.models
         if not models.current or not service.workers:
-            reason = models.refusal.reason if models.refusal else service.problem
-            raise Problem(503, "no_model", reason or NO_MODEL, retry_after_s=60)
+            raise Problem(503, "no_model", service.not_ready_reason(), retry_after_s=60)
         state: dict[str, Any] = {
             "status": "ready",
             "classifier": models.current.model_id,

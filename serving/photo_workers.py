@@ -34,6 +34,10 @@ WORKER_DIED = (ProcessExpired, BrokenProcessPool, RuntimeError)
 T = TypeVar("T")
 
 
+class WorkersFailed(RuntimeError):
+    """The workers cannot be started; the message has the reason."""
+
+
 @dataclass(frozen=True)
 class PhotoFeatures:
     """What a worker finds in a photo: features (1280,) and colors (192,), float32, and the milliseconds that it took."""
@@ -61,6 +65,11 @@ class PhotoWorkers:
     ----------
     model
         The bytes of the feature extractor.
+
+    Raises
+    ------
+    WorkersFailed
+        A worker died before its first photo; none is left.
     """
 
     def __init__(self, settings: Settings, model: bytes, metrics: Metrics) -> None:
@@ -73,8 +82,12 @@ class PhotoWorkers:
         for number in range(settings.workers):
             self._free.put_nowait(number)
         # A pool starts its worker with the first task; the first client should not wait for that.
-        for future in [pool.schedule(_warm_up) for pool in self._pools]:
-            future.result()
+        try:
+            for future in [pool.schedule(_warm_up) for pool in self._pools]:
+                future.result()
+        except WORKER_DIED as error:
+            self.stop()
+            raise WorkersFailed(f"a worker died while loading the network ({error}); is there enough memory?") from error
 
     def _open_pool(self) -> ProcessPool:
         return ProcessPool(

@@ -13,13 +13,14 @@ from serving.answers import Answer, answer_of
 from serving.contributions import ContributionAnswer, Contributions, Form
 from serving.metrics import Metrics
 from serving.models import ModelRefused, Models
-from serving.photo_workers import PhotoWorkers
+from serving.photo_workers import PhotoWorkers, WorkersFailed
 from serving.problems import Problem
 from serving.settings import Settings
 from serving.uploads import Upload, read_upload
 
 log = logging.getLogger(__name__)
 NO_MODEL = "no classifier is current in this bucket yet; run the DAG fruits_classifier (on one machine: make run TRAIN=1)"
+NOT_LOADED = "the classifier cannot be loaded; see /ready"
 CONTRIBUTION_FIELDS = 3  # beside the photo: contributor, consent, language
 ADDRESS_SHARE = 10  # contributors of one address, e.g. of a school, that may each contribute all they may
 
@@ -32,7 +33,7 @@ class Service:
         self.metrics = Metrics()
         self.models = Models(settings.bucket)
         self.workers: PhotoWorkers | None = None
-        self.problem = ""  # why the bucket could not be read when it was last asked
+        self.load_error = ""  # why the current model could not be loaded at the last attempt
         self._rate = RateLimitItemPerMinute(settings.requests_per_minute) if settings.requests_per_minute else None
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._uploads = 0
@@ -50,12 +51,16 @@ class Service:
             if current and self.workers is None:
                 model = self.models.read_extractor(current.classifier.extractor)
                 self.workers = PhotoWorkers(self.settings, model, self.metrics)
+        except WorkersFailed as error:
+            log.error("the workers cannot be started: %s", error)
+            self.load_error = f"the workers cannot be started: {error}"
+            return
         except (StorageError, OSError, ModelRefused, ValueError) as error:
             # The bucket may answer again later; until then the model in use stays.
             log.error("the current model cannot be read: %s", error)
-            self.problem = f"the current model cannot be read: {error}"
+            self.load_error = f"the current model cannot be read: {error}"
             return
-        self.problem = ""
+        self.load_error = ""
         if self.models.refusal and self.models.refusal != refused_before:
             self.metrics.refused_models.inc()
         if current:
@@ -120,9 +125,20 @@ class Service:
             return False
         return all([await self._limiter.hit(limit, *who) for limit, who in limits])
 
+    def not_ready_reason(self) -> str:
+        """Return why no photo can be answered; '' when one can."""
+        if self.workers and self.models.current:
+            return ""
+        if self.models.refusal:
+            return self.models.refusal.reason
+        return self.load_error or NO_MODEL
+
     async def _answer(self, photo: bytes, *, began: float) -> Answer:
         if not self.workers or not self.models.current:
-            raise Problem(503, "no_model", NO_MODEL, retry_after_s=60)
+            reason = self.not_ready_reason()
+            # A load error may name the bucket and its endpoint.
+            detail = NOT_LOADED if reason == self.load_error else reason
+            raise Problem(503, "no_model", detail, retry_after_s=60)
         features = await self.workers.features_of(photo)
         answer = answer_of(self.models.current, features, total_ms=(time.perf_counter() - began) * 1000)
         self.metrics.verdicts.labels(answer.verdict).inc()
