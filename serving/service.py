@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 NO_MODEL = "no classifier is current in this bucket yet; run the DAG fruits_classifier (on one machine: make run TRAIN=1)"
 NOT_LOADED = "the classifier cannot be loaded; see /ready"
 CONTRIBUTION_FIELDS = 3  # beside the photo: contributor, consent, language
+ERASE_ALL_RETRY_S = 3600
 ADDRESS_SHARE = 10  # contributors of one address, e.g. of a school, that may each contribute all they may
 
 
@@ -71,6 +72,13 @@ class Service:
         if self._rate and not await self._limiter.hit(self._rate, client):
             raise Problem(429, "rate_limited", f"more than {self._rate.amount} requests in a minute", retry_after_s=60)
 
+    async def check_erase_all(self, address: str) -> None:
+        """Refuse an address that has requested too many erasures of contributors: codes cost nothing, an erasure scans tables."""
+        if not await self._limiter.hit(self._address_limit, "erase-all", address):
+            raise Problem(
+                429, "rate_limited", "too many erasures were requested from this address today", retry_after_s=ERASE_ALL_RETRY_S
+            )
+
     async def _read(self, request: Request, *, fields: int = 0) -> Upload:
         """Return the photo; the number of photos that are being sent is bounded, and so is the memory that they take."""
         if self._uploads >= self.settings.max_waiting:
@@ -84,7 +92,7 @@ class Service:
     async def predict(self, request: Request) -> Answer:
         """Answer one request."""
         began = time.perf_counter()
-        await self.check_rate(_address(request))
+        await self.check_rate(address_of(request))
         upload = await self._read(request)
         return await self._answer(upload.photo, began=began)
 
@@ -97,14 +105,14 @@ class Service:
             As `predict`; or there is no consent, or this service keeps no photos.
         """
         began = time.perf_counter()
-        await self.check_rate(_address(request))
+        await self.check_rate(address_of(request))
         contributions = self.require_contributions()
         upload = await self._read(request, fields=CONTRIBUTION_FIELDS)
         form = Form.of(upload.fields)
         answer = await self._answer(upload.photo, began=began)
         if answer.verdict == "sure":
             return ContributionAnswer(answer=answer, receipt=None, not_kept="sure")
-        if not await self._may_contribute(contributions.hash_of(form.code), _address(request)):
+        if not await self._may_contribute(contributions.hash_of(form.code), address_of(request)):
             return ContributionAnswer(answer=answer, receipt=None, not_kept="too_many")
         assert self.workers, "the answer is theirs"
         photo = await self.workers.clean_copy_of(upload.photo)
@@ -145,5 +153,6 @@ class Service:
         return answer
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Return the address of the client, by which its requests are counted; '' where it is unknown."""
     return request.client.host if request.client else ""
