@@ -37,8 +37,6 @@ EXTRACTOR = "e" * 64
 LOCAL_CLUSTER = {"spark.master": f"local-cluster[1,{CORES},4096]", "spark.executor.cores": str(CORES)}
 SECONDS, MEMORY = "report (s)", f"memory, {TOTAL} (MB)"
 SCHEMA = columns.arrow_schema(columns.PROJECTED)
-# All that the report reads of the features: Parquet leaves other columns unread.
-FEATURES_SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in ("path", "contributor")})
 
 
 def write_run(storage: Storage, photos: int, *, release: str) -> FeaturesRunParams:
@@ -50,7 +48,7 @@ def write_run(storage: Storage, photos: int, *, release: str) -> FeaturesRunPara
     centers = random.normal(scale=2, size=(VARIETIES, K))
     scales = np.linspace(2, 0.5, K)
     paths = [layout.raw_image("bench", f"Variety {row % VARIETIES}", f"{row}_100.jpg") for row in range(photos)]
-    projected, features = [], []
+    projected = []
     for first in range(0, photos, FILE_ROWS):
         part = paths[first : first + FILE_ROWS]
         varieties = (first + np.arange(len(part))) % VARIETIES
@@ -59,13 +57,10 @@ def write_run(storage: Storage, photos: int, *, release: str) -> FeaturesRunPara
         rows = pa.table({"path": part, "label": labels, "projected": list(vectors)}, schema=SCHEMA)
         key = f"{layout.projected_part(params.pca, 'bench', params.run)}part-{first:06}.parquet"
         projected.append(storage.write_parquet(key, rows.to_batches(CHUNK_ROWS), SCHEMA))
-        rows = pa.table({"path": part, "contributor": [""] * len(part)}, schema=FEATURES_SCHEMA)
-        key = f"{layout.features_part('bench', params.run)}part-{first:06}.parquet"
-        features.append(storage.write_parquet(key, rows.to_batches(CHUNK_ROWS), FEATURES_SCHEMA))
     for path in sorted(paths, key=lambda path: hashlib.blake2b(path.encode(), digest_size=8).digest())[:PICTURES]:
         storage.write(path, _photo(random))
     written = {
-        FEATURIZE.name: [file for file in features if file],
+        FEATURIZE.name: [],  # the report reads its rejects, of which there are none
         TRANSFORM_PCA.name: [file for file in projected if file],
         VALIDATE.name: [],
     }
