@@ -124,7 +124,7 @@ def test_the_cost_of_the_plan_and_the_run_before_are_shown(run: Run, figures: di
     assert figures["cost"] == PLAN.__dict__
     assert "0.11 USD with Spot task nodes" in text
     assert (figures["drift"]["run"], figures["drift"]["shifts"]) == ("r0", [])
-    assert {"name": "photos", "before": 50, "now": run.photos} in figures["drift"]["changes"]
+    assert {"name": "photos", "before": 50, "now": run.photos, "is_share": False} in figures["drift"]["changes"]
     assert "of drop earlier" in text
 
 
