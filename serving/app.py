@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def _add_routes(app: FastAPI, service: Service) -> None:
             "status": "ready",
             "classifier": models.current.model_id,
             "extractor": models.current.classifier.extractor,
-            "refused": models.refusal.__dict__ if models.refusal else None,
+            "refused": asdict(models.refusal) if models.refusal else None,
         }
         return JSONResponse(state)
 

@@ -49,7 +49,7 @@ class PhotoFeatures:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Unreadable:
     """Why a photo cannot be read: a reason code of `fruits.vision`, and the detail."""
 
     reason: str
@@ -112,7 +112,7 @@ class PhotoWorkers:
         """Return a JPEG with the pixels of a photo, no side over `COPY_PX`, and nothing else of it; raises as `features_of`."""
         return await self._result_of(_clean_copy_of, content)
 
-    async def _result_of(self, read: Callable[[bytes], T | Refused], content: bytes) -> T:
+    async def _result_of(self, read: Callable[[bytes], T | Unreadable], content: bytes) -> T:
         if self._waiting >= self._settings.max_waiting:
             raise Problem(503, "overloaded", f"{self._waiting} photos are waiting already", retry_after_s=1)
         self._waiting += 1
@@ -122,11 +122,11 @@ class PhotoWorkers:
         finally:
             self._waiting -= 1
             self._metrics.waiting.set(self._waiting)
-        if isinstance(found, Refused):
+        if isinstance(found, Unreadable):
             raise Problem(422, found.reason, found.detail)
         return found
 
-    async def _run(self, read: Callable[[bytes], T | Refused], content: bytes) -> T | Refused:
+    async def _run(self, read: Callable[[bytes], T | Unreadable], content: bytes) -> T | Unreadable:
         try:
             return await self._attempt(read, content)
         except WORKER_DIED as error:
@@ -137,12 +137,12 @@ class PhotoWorkers:
         except WORKER_DIED as error:
             raise Problem(422, "worker_died", "two workers died while they read this photo") from error
 
-    async def _attempt(self, read: Callable[[bytes], T | Refused], content: bytes) -> T | Refused:
+    async def _attempt(self, read: Callable[[bytes], T | Unreadable], content: bytes) -> T | Unreadable:
         limit_s = self._settings.photo_timeout_s
         number = await self._free.get()
         try:
             future = self._pools[number].schedule(read, args=(content,), timeout=limit_s)
-            found: T | Refused = await asyncio.wrap_future(future)
+            found: T | Unreadable = await asyncio.wrap_future(future)
         except TaskTimeout as error:
             self._metrics.worker_deaths.inc()
             raise Problem(422, "timeout", f"reading this photo took more than {limit_s:g} s") from error
@@ -191,27 +191,27 @@ def _warm_up() -> None:
     _engine.features(np.zeros_like(_image))
 
 
-def _features_of(content: bytes) -> PhotoFeatures | Refused:
+def _features_of(content: bytes) -> PhotoFeatures | Unreadable:
     assert _engine is not None, "the pool calls _start_worker first"
     began = time.perf_counter()
     try:
         _check_size(content)
         decode(content, out=_image[0])
     except UnreadableImage as error:
-        return Refused(error.reason, str(error))
+        return Unreadable(error.reason, str(error))
     decoded = time.perf_counter()
     features = _engine.features(_image)[0]
     ended = time.perf_counter()
     return PhotoFeatures(features, colors_of(_image[0]), (decoded - began) * 1000, (ended - decoded) * 1000)
 
 
-def _clean_copy_of(content: bytes) -> bytes | Refused:
+def _clean_copy_of(content: bytes) -> bytes | Unreadable:
     copy = io.BytesIO()
     try:
         _check_size(content)
         copy_of(content, longest_px=COPY_PX).save(copy, "JPEG", quality=COPY_QUALITY)
     except UnreadableImage as error:
-        return Refused(error.reason, str(error))
+        return Unreadable(error.reason, str(error))
     return copy.getvalue()
 
 

@@ -112,7 +112,7 @@ class Service:
         answer = await self._answer(upload.photo, began=began)
         if answer.verdict == "sure":
             return ContributionAnswer(answer=answer, receipt=None, not_kept="sure")
-        if not await self._may_contribute(contributions.hash_of(form.code), address_of(request)):
+        if not await self._take_contribution_quota(contributions.hash_of(form.code), address_of(request)):
             return ContributionAnswer(answer=answer, receipt=None, not_kept="too_many")
         assert self.workers, "the answer is theirs"
         photo = await self.workers.clean_copy_of(upload.photo)
@@ -126,8 +126,8 @@ class Service:
             raise Problem(404, "no_contributions", "this service keeps no photos (FRUITS_CONTRIBUTOR_KEY is not set)")
         return self.contributions
 
-    async def _may_contribute(self, contributor: str, address: str) -> bool:
-        """Count a photo of a contributor, and of an address, which may make up contributors."""
+    async def _take_contribution_quota(self, contributor: str, address: str) -> bool:
+        """Return whether contributor and address have quota left, and use it; an address may make up contributors."""
         limits = ((self._address_limit, ("contributions", address)), (self._contributor_limit, (contributor,)))
         if not all([await self._limiter.test(limit, *who) for limit, who in limits]):
             return False
