@@ -109,7 +109,7 @@ class PhotoWorkers:
         return await self._result_of(_features_of, content)
 
     async def clean_copy_of(self, content: bytes) -> bytes:
-        """Return a JPEG with the pixels of a photo, no side over `COPY_PX`, and nothing else of it; raises as `features_of`."""
+        """Re-encode a photo as JPEG without metadata, at most `COPY_PX` on a side; raises like `features_of`."""
         return await self._result_of(_clean_copy_of, content)
 
     async def _result_of(self, read: Callable[[bytes], T | Unreadable], content: bytes) -> T:

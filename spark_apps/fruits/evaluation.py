@@ -159,7 +159,7 @@ def _class_figures(name: str, number: int, *, numbers: np.ndarray, answers: np.n
 
 
 def _confusions(paths: list[str], truths: list[str], answers: list[str]) -> tuple[Confusion, ...]:
-    """Return who is taken for whom, the most frequent first."""
+    """Return the confused pairs of classes, the most frequent first."""
     photos: dict[tuple[str, str], list[str]] = {}
     for path, truth, answer in zip(paths, truths, answers, strict=True):
         if truth != answer:
