@@ -62,7 +62,7 @@ async function contribute(event) {
   const { content, reason } = await post("contributions", { body });
   element("send").disabled = false;
   if (content?.receipt) {
-    element("erase-token").value = content.receipt.token; // below the answer, where it stays for another photo's answer as well
+    element("erase-token").value = content.receipt.token; // not part of the answer, which another photo replaces
     element("erase-all").hidden = false;
   }
   if (photo !== sent) return; // another photo was chosen meanwhile
