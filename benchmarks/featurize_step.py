@@ -13,13 +13,12 @@ import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks import commands
 from benchmarks.commands import CannotMeasure
 from benchmarks.embedded_services import BUCKET
+from benchmarks.spark_step import run_stage
 from fruits.storage import Storage
 from fruits_airflow.bucket import Bucket
 from fruits_airflow.drops import photos_of
-from fruits_airflow.emr.steps import step
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE, FeaturesRunParams
 from fruits_contract.manifest import Manifest
@@ -109,15 +108,11 @@ def run_step(
     """
     write_photo_list(photos, run=run)
     params = replace(code, run=run, pca=run, engine=engine)
-    argv = list(step(FEATURIZE, params)["HadoopJarStep"]["Args"])
-    for name, value in (conf or {}).items():
-        position = argv.index("--py-files")  # after the step's own settings: the last of two wins
-        argv[position:position] = ["--conf", f"{name}={value}"]
-    done = commands.run(argv, env)
-    manifest = Manifest.from_json(Storage(BUCKET).read(layout.manifest(run, FEATURIZE.name)))
-    if manifest.rows_out != len(photos):
-        raise CannotMeasure(f"{manifest.rows_out} of {len(photos)} photos have features; use photos that can all be read")
-    return StepRun(manifest, done.seconds, layout.features_part(DROP, run))
+    done = run_stage(FEATURIZE, params, conf=conf, env=env)
+    featurized = done.manifest.rows_out
+    if featurized != len(photos):
+        raise CannotMeasure(f"{featurized} of {len(photos)} photos have features; use photos that can all be read")
+    return StepRun(done.manifest, done.process_s, layout.features_part(DROP, run))
 
 
 def features_by_photo(folder: str) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from fruits.engines import open_engine
 from fruits.held_out import NameCounts, Split
 from fruits.labelled_rows import LabelledRows
 from fruits.linear_fits import fit_familiarity, fit_lda
-from fruits.method_choice import calibrated, heads_of
+from fruits.method_choice import calibrated, calibration_half, heads_of
 from fruits.vision import decode
 
 SURE_ABOVE = 0.8
@@ -62,6 +62,6 @@ def fit(training: LabelledRows, held_out: LabelledRows, *, extractor: str) -> Cl
         method="lda",
         extractor=extractor,
         sure_above=SURE_ABOVE,
-        familiarity=fit_familiarity(moments, held_out.inputs),
+        familiarity=fit_familiarity(moments, calibration_half(held_out).inputs),
         held_out=held_out,
     )

@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import io
-import shutil
 import sys
 from functools import partial
 
@@ -11,16 +10,16 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from benchmarks import command_line, commands
+from benchmarks import command_line
 from benchmarks.commands import CannotMeasure
-from benchmarks.embedded_services import BUCKET, SPARK_HOME, s3_only
+from benchmarks.embedded_services import BUCKET, s3_only
 from benchmarks.memory import TOTAL, sampled_peaks
-from benchmarks.results import CORES, Results
+from benchmarks.results import Results
 from benchmarks.rounds import Samples, alternate
+from benchmarks.spark_step import LOCAL_CLUSTER, clean_worker_files, run_stage
 from fruits.pca import Pca
 from fruits.saved_pca import PcaCard, save_pca
 from fruits.storage import CHUNK_ROWS, Storage
-from fruits_airflow.emr.steps import step
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE, REPORT, TRANSFORM_PCA, VALIDATE, FeaturesRunParams
 from fruits_contract.manifest import Manifest, WrittenFile
@@ -33,12 +32,8 @@ PHOTO_PX = 100
 PICTURES = 2500  # photos that are in the bucket: those that the report shows
 FILE_ROWS = 25_000
 EXTRACTOR = "e" * 64
-# The executor in its own process, as on a cluster, so that its memory can be told from the driver's.
-LOCAL_CLUSTER = {"spark.master": f"local-cluster[1,{CORES},4096]", "spark.executor.cores": str(CORES)}
 SECONDS, MEMORY = "report (s)", f"memory, {TOTAL} (MB)"
 SCHEMA = columns.arrow_schema(columns.PROJECTED)
-# All that the report reads of the features: Parquet leaves other columns unread.
-FEATURES_SCHEMA = columns.arrow_schema({name: columns.FEATURES[name] for name in ("path", "contributor")})
 
 
 def write_run(storage: Storage, photos: int, *, release: str) -> FeaturesRunParams:
@@ -50,7 +45,7 @@ def write_run(storage: Storage, photos: int, *, release: str) -> FeaturesRunPara
     centers = random.normal(scale=2, size=(VARIETIES, K))
     scales = np.linspace(2, 0.5, K)
     paths = [layout.raw_image("bench", f"Variety {row % VARIETIES}", f"{row}_100.jpg") for row in range(photos)]
-    projected, features = [], []
+    projected = []
     for first in range(0, photos, FILE_ROWS):
         part = paths[first : first + FILE_ROWS]
         varieties = (first + np.arange(len(part))) % VARIETIES
@@ -59,13 +54,10 @@ def write_run(storage: Storage, photos: int, *, release: str) -> FeaturesRunPara
         rows = pa.table({"path": part, "label": labels, "projected": list(vectors)}, schema=SCHEMA)
         key = f"{layout.projected_part(params.pca, 'bench', params.run)}part-{first:06}.parquet"
         projected.append(storage.write_parquet(key, rows.to_batches(CHUNK_ROWS), SCHEMA))
-        rows = pa.table({"path": part, "contributor": [""] * len(part)}, schema=FEATURES_SCHEMA)
-        key = f"{layout.features_part('bench', params.run)}part-{first:06}.parquet"
-        features.append(storage.write_parquet(key, rows.to_batches(CHUNK_ROWS), FEATURES_SCHEMA))
     for path in sorted(paths, key=lambda path: hashlib.blake2b(path.encode(), digest_size=8).digest())[:PICTURES]:
         storage.write(path, _photo(random))
     written = {
-        FEATURIZE.name: [file for file in features if file],
+        FEATURIZE.name: [],  # the report reads its rejects, of which there are none
         TRANSFORM_PCA.name: [file for file in projected if file],
         VALIDATE.name: [],
     }
@@ -99,18 +91,15 @@ def measure(arguments: argparse.Namespace) -> Results:
     sizes: list[int] = arguments.sizes
     if len(sizes) < 2:
         raise CannotMeasure("growth needs two sizes, e.g. OPTIONS='--sizes 1000,5000'")
-    try:
-        with s3_only():
-            release = contents.collect(EXTRACTOR)
-            storage = Storage(BUCKET)
-            for key, content in release.files.items():
-                storage.write(key, content)
-            _write_pca(storage)
-            runs = {photos: write_run(storage, photos, release=release.release) for photos in sizes}
-            contenders = {_name(photos): partial(_run, storage, params) for photos, params in runs.items()}
-            rounds = alternate(contenders, repetitions=arguments.repetitions)
-    finally:
-        shutil.rmtree(SPARK_HOME / "work", ignore_errors=True)  # local-cluster's workers leave their files there
+    with clean_worker_files(), s3_only():
+        release = contents.collect(EXTRACTOR)
+        storage = Storage(BUCKET)
+        for key, content in release.files.items():
+            storage.write(key, content)
+        _write_pca(storage)
+        runs = {photos: write_run(storage, photos, release=release.release) for photos in sizes}
+        contenders = {_name(photos): partial(_run, params) for photos, params in runs.items()}
+        rounds = alternate(contenders, repetitions=arguments.repetitions)
     small, large = _name(sizes[0]), _name(sizes[-1])
     return Results(
         rounds,
@@ -126,19 +115,14 @@ def _name(photos: int) -> str:
     return f"{photos:,} photos"
 
 
-def _run(storage: Storage, params: FeaturesRunParams) -> Samples:
-    argv = list(step(REPORT, params)["HadoopJarStep"]["Args"])
-    for name, value in LOCAL_CLUSTER.items():
-        position = argv.index("--py-files")  # after the step's own settings: the last of two wins
-        argv[position:position] = ["--conf", f"{name}={value}"]
+def _run(params: FeaturesRunParams) -> Samples:
     with sampled_peaks() as peaks:
-        done = commands.run(argv)
-    manifest = Manifest.from_json(storage.read(layout.manifest(params.run, REPORT.name)))
+        done = run_stage(REPORT, params, conf=LOCAL_CLUSTER)
     return {
-        SECONDS: manifest.seconds,
-        "whole process (s)": done.seconds,
-        "page (MB)": manifest.figures["page_bytes"] / 1e6,
-        "thumbnails": manifest.figures["thumbnails"],
+        SECONDS: done.manifest.seconds,
+        "whole process (s)": done.process_s,
+        "page (MB)": done.manifest.figures["page_bytes"] / 1e6,
+        "thumbnails": done.manifest.figures["thumbnails"],
         **{f"memory, {kind} (MB)": peak_mb for kind, peak_mb in peaks.items()},
     }
 

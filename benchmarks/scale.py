@@ -1,23 +1,21 @@
 """make bench-scale: seconds per image and peak memory, from a thousand photos to fifty thousand."""
 
 import argparse
-import shutil
 import sys
 from functools import partial
 
 from benchmarks import command_line
 from benchmarks.commands import CannotMeasure
-from benchmarks.embedded_services import SPARK_HOME, s3_only
+from benchmarks.embedded_services import s3_only
 from benchmarks.featurize_step import PhotoRow, run_step, upload_code, upload_photos
 from benchmarks.memory import TOTAL, sampled_peaks
-from benchmarks.results import CORES, Results
+from benchmarks.results import Results
 from benchmarks.rounds import Samples, alternate
+from benchmarks.spark_step import LOCAL_CLUSTER, clean_worker_files
 from fruits_contract.features_pipeline import FeaturesRunParams
 
 SIZES = "1000,5000,20000,50000"
 SMALL, LARGE = 5_000, 50_000
-# Spark on one machine with the executor in its own process, as on a cluster; with local[*] it is part of the driver.
-LOCAL_CLUSTER = {"spark.master": f"local-cluster[1,{CORES},4096]", "spark.executor.cores": str(CORES)}
 SECONDS, MEMORY = "seconds per image", f"memory, {TOTAL} (MB)"
 
 
@@ -26,14 +24,11 @@ def measure(arguments: argparse.Namespace) -> Results:
     sizes: list[int] = arguments.sizes
     if len(sizes) < 2:
         raise CannotMeasure("growth needs two sizes, e.g. OPTIONS='--sizes 1000,5000'")
-    try:
-        with s3_only():
-            photos = upload_photos(arguments.images, count=sizes[-1])
-            code = upload_code()
-            contenders = {_name(size): partial(_run, code, photos[:size]) for size in sizes}
-            rounds = alternate(contenders, repetitions=arguments.repetitions)
-    finally:
-        shutil.rmtree(SPARK_HOME / "work", ignore_errors=True)  # local-cluster's workers leave their files there
+    with clean_worker_files(), s3_only():
+        photos = upload_photos(arguments.images, count=sizes[-1])
+        code = upload_code()
+        contenders = {_name(size): partial(_run, code, photos[:size]) for size in sizes}
+        rounds = alternate(contenders, repetitions=arguments.repetitions)
     small = _name(SMALL if SMALL in sizes else sizes[0])
     large = _name(LARGE if LARGE in sizes else sizes[-1])
     quantities = [quantity for quantity in rounds.samples[small] if rounds.median(small, quantity)]

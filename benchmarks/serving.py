@@ -131,10 +131,8 @@ def _running(argv: Sequence[str], env: dict[str, str], folder: Path, *, port: in
         return False
 
     try:
-        if (
-            not wait_until(lambda: process.poll() is not None or answers(), timeout_s=START_LIMIT_S, every_s=0.5)
-            or process.poll()
-        ):
+        has_started_or_ended = wait_until(lambda: process.poll() is not None or answers(), timeout_s=START_LIMIT_S, every_s=0.5)
+        if not has_started_or_ended or process.poll() is not None:
             raise CannotMeasure(f"{' '.join(argv[:3])} did not start:\n{log.read_text()[-2000:]}")
         http_load.send(url, folder, clients=CLIENTS, seconds=2)  # the first requests are slow
         yield url

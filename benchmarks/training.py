@@ -2,24 +2,23 @@
 
 import argparse
 import json
-import shutil
 import sys
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from benchmarks import command_line, commands
+from benchmarks import command_line
 from benchmarks.commands import CannotMeasure
-from benchmarks.embedded_services import BUCKET, SPARK_HOME, s3_only
+from benchmarks.embedded_services import BUCKET, s3_only
 from benchmarks.memory import TOTAL, sampled_peaks
 from benchmarks.pca import synthetic_features
-from benchmarks.results import CORES, Results
+from benchmarks.results import Results
 from benchmarks.rounds import Samples, alternate
+from benchmarks.spark_step import LOCAL_CLUSTER, clean_worker_files, run_stage
 from fruits.colors import COLOR_COUNT
 from fruits.features import ROWS_OUT, SCHEMA
 from fruits.storage import Storage
-from fruits_airflow.emr.steps import step
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import TRAIN_CLASSIFIER, ClassifierRunParams
 from fruits_contract.manifest import Manifest
@@ -29,8 +28,6 @@ SIZES = "22688,67692"
 VARIETIES = 131
 AXES = ("", "r_", "r2_")
 COLORS_OF_A_PHOTO = 20  # bins that are not empty
-# The executor in its own process, as on a cluster, so that its memory can be told from the driver's.
-LOCAL_CLUSTER = {"spark.master": f"local-cluster[1,{CORES},4096]", "spark.executor.cores": str(CORES)}
 SECONDS, MEMORY = "train_classifier (s)", f"memory, {TOTAL} (MB)"
 
 
@@ -74,27 +71,22 @@ def measure(arguments: argparse.Namespace) -> Results:
     sizes: list[int] = arguments.sizes
     if len(sizes) < 2:
         raise CannotMeasure("growth needs two sizes, e.g. OPTIONS='--sizes 1000,5000'")
-    try:
-        with s3_only():
-            network = extractor.ensure()
-            release = contents.collect(network.digest)
-            storage = Storage(BUCKET)
-            for key, content in release.files.items():
-                storage.write(key, content)
-            for rows in sizes:
-                storage.write(layout.retained(str(rows)), json.dumps(write_features(rows, digest=network.digest)))
-            runs = {
-                rows: ClassifierRunParams(
-                    bucket=BUCKET, run=str(rows), release=release.release, extractor=network.digest, current=""
-                )
-                for rows in sizes
-            }
-            rounds = alternate(
-                {_name(rows): partial(_train, params) for rows, params in runs.items()}, repetitions=arguments.repetitions
-            )
-            figures = _manifest(runs[sizes[-1]]).figures
-    finally:
-        shutil.rmtree(SPARK_HOME / "work", ignore_errors=True)  # local-cluster's workers leave their files there
+    with clean_worker_files(), s3_only():
+        network = extractor.ensure()
+        release = contents.collect(network.digest)
+        storage = Storage(BUCKET)
+        for key, content in release.files.items():
+            storage.write(key, content)
+        for rows in sizes:
+            storage.write(layout.retained(str(rows)), json.dumps(write_features(rows, digest=network.digest)))
+        runs = {
+            rows: ClassifierRunParams(bucket=BUCKET, run=str(rows), release=release.release, extractor=network.digest, current="")
+            for rows in sizes
+        }
+        rounds = alternate(
+            {_name(rows): partial(_train, params) for rows, params in runs.items()}, repetitions=arguments.repetitions
+        )
+        trained = Manifest.from_json(storage.read(layout.manifest(str(sizes[-1]), TRAIN_CLASSIFIER.name)))
     small, large = _name(sizes[0]), _name(sizes[-1])
     return Results(
         rounds,
@@ -103,7 +95,7 @@ def measure(arguments: argparse.Namespace) -> Results:
             "memory_growth": rounds.median(large, MEMORY) / rounds.median(small, MEMORY),
         },
         settings={"sizes": sizes, "varieties": VARIETIES, "features": 1280, "colors": COLOR_COUNT, "spark": LOCAL_CLUSTER},
-        checks={"accuracy of each method": figures["methods"]},
+        checks={"accuracy of each method": trained.figures["methods"]},
     )
 
 
@@ -111,20 +103,12 @@ def _name(rows: int) -> str:
     return f"{rows:,} photos"
 
 
-def _manifest(params: ClassifierRunParams) -> Manifest:
-    return Manifest.from_json(Storage(BUCKET).read(layout.manifest(params.run, TRAIN_CLASSIFIER.name)))
-
-
 def _train(params: ClassifierRunParams) -> Samples:
-    argv = list(step(TRAIN_CLASSIFIER, params)["HadoopJarStep"]["Args"])
-    for name, value in LOCAL_CLUSTER.items():
-        position = argv.index("--py-files")  # after the step's own settings: the last of two wins
-        argv[position:position] = ["--conf", f"{name}={value}"]
     with sampled_peaks() as peaks:
-        done = commands.run(argv)
+        done = run_stage(TRAIN_CLASSIFIER, params, conf=LOCAL_CLUSTER)
     return {
-        SECONDS: _manifest(params).seconds,
-        "whole process (s)": done.seconds,
+        SECONDS: done.manifest.seconds,
+        "whole process (s)": done.process_s,
         **{f"memory, {kind} (MB)": peak_mb for kind, peak_mb in peaks.items()},
     }
 

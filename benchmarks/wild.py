@@ -20,6 +20,7 @@ from benchmarks.results import Results
 from benchmarks.rounds import Rounds
 from fruits import taxonomy
 from fruits.classifier import Classifier
+from fruits.held_out import is_for_calibration
 from fruits.vision import SIZE_PX
 from local.client.upload import find_photos
 from local.console import say
@@ -98,8 +99,9 @@ def measure(arguments: argparse.Namespace) -> Results:
         composed = [Question(on_background(cutout, scene), fruit) for scene in scenes]
         asked.setdefault(f"{kind}_on_background", []).extend(composed)
 
-    meanings = [taxonomy.load().meaning_of(label).fruit for label in held_out.labels]
-    shares = {"held_out": _shares(classifier, held_out.inputs, meanings)}
+    tested = held_out.where(np.array([not is_for_calibration(path) for path in held_out.paths]))
+    meanings = [taxonomy.load().meaning_of(label).fruit for label in tested.labels]
+    shares = {"held_out": _shares(classifier, tested.inputs, meanings)}
     for kind, questions in sorted(asked.items()):
         inputs = photo_classifier.inputs_of_images(network.path().read_bytes(), [question.image() for question in questions])
         shares[kind] = _shares(classifier, inputs, [question.fruit for question in questions])

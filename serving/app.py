@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from serving import contribution_routes, problems
 from serving.answers import Answer
 from serving.problems import Problem
 from serving.security_headers import SecurityHeaders
-from serving.service import NO_MODEL, Service
+from serving.service import Service
 from serving.settings import Settings
 from serving.uploads import FIELD
 
@@ -111,13 +112,12 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     async def ready() -> Response:
         models = service.models
         if not models.current or not service.workers:
-            reason = models.refusal.reason if models.refusal else service.problem
-            raise Problem(503, "no_model", reason or NO_MODEL, retry_after_s=60)
+            raise Problem(503, "no_model", service.not_ready_reason(), retry_after_s=60)
         state: dict[str, Any] = {
             "status": "ready",
             "classifier": models.current.model_id,
             "extractor": models.current.classifier.extractor,
-            "refused": models.refusal.__dict__ if models.refusal else None,
+            "refused": asdict(models.refusal) if models.refusal else None,
         }
         return JSONResponse(state)
 

@@ -11,7 +11,7 @@ from serving import problems
 from serving.contributions import CONSENT_VERSION, LANGUAGES, ContributionAnswer, ErasureState
 from serving.problems import Problem
 from serving.same_origin import check_same_origin
-from serving.service import Service
+from serving.service import Service, address_of
 from serving.uploads import FIELD, read_body
 
 CONTRIBUTION_BODY: dict[str, Any] = {
@@ -81,7 +81,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     )
     async def erase(request: Request) -> ErasureState:
         check_same_origin(request)
-        await service.check_rate(request.client.host if request.client else "")
+        await service.check_rate(address_of(request))
         contributions = service.require_contributions()
         # Not as a parameter, for which the framework would read a body of any size.
         body = await read_body(request, service.settings, max_bytes=ERASURE_BYTES)
@@ -89,7 +89,10 @@ def add_routes(app: FastAPI, service: Service) -> None:
             form = ErasureForm.model_validate_json(body)
         except ValidationError as error:
             raise Problem(422, "invalid_request", "expected JSON with a token, or with a contributor") from error
-        return await (contributions.erase_all(form.contributor) if form.contributor else contributions.erase(form.token))
+        if form.contributor:
+            await service.check_erase_all(address_of(request))
+            return await contributions.erase_all(form.contributor)
+        return await contributions.erase(form.token)
 
     # Otherwise the mounted page would answer these methods, with 404.
     @app.api_route("/contributions", methods=["PUT", "PATCH", "DELETE"], include_in_schema=False)

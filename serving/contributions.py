@@ -1,4 +1,4 @@
-"""Keeps a photo whose taker agreed, for review: what it stores, under whose keyed hash, and the token that erases it."""
+"""Stores contributed photos for review, and requests their erasure."""
 
 import contextlib
 import hashlib
@@ -37,12 +37,12 @@ class ContributionAnswer(BaseModel):
     answer: Answer
     receipt: Receipt | None = Field(description="null where the photo was not kept.")
     not_kept: Literal["sure", "too_many"] | None = Field(
-        description="sure: the classifier is, and needs no help. too_many: the contributor's photos of this day are enough."
+        description="sure: the answer is not in doubt. too_many: the daily limit is reached."
     )
 
 
 class ErasureState(BaseModel):
-    """How far an erasure is."""
+    """The state of an erasure."""
 
     state: Literal["requested", "erased"] = Field(description="requested: erased within some hours.")
     certificate: dict[str, Any] | None = Field(description="What was removed and checked; null before.")
@@ -102,7 +102,7 @@ class Contributions:
         with contextlib.suppress(InvalidContribution):
             if is_ours:
                 return check_id(contribution)
-        raise Problem(404, "unknown_token", "this is no token of a photo here; copy it whole")
+        raise Problem(404, "unknown_token", "this token is not valid; copy the whole token")
 
     async def keep(self, photo: bytes, form: Form, answer: Answer) -> Receipt:
         """Store the record and then the photo: a record without a photo is harmless, a photo without a record has no consent.
@@ -129,10 +129,10 @@ class Contributions:
         Raises
         ------
         Problem
-            The token is none.
+            The token is not valid.
         """
         contribution = self.contribution_of(token)
-        # S3 answers 403 for an object that is not there to whom may not list the bucket.
+        # Without the right to list the bucket, S3 answers 403 for a missing object.
         with contextlib.suppress(FileNotFoundError, PermissionDeniedError):
             found = await obstore.get_async(self._store, layout.erasure_certificate(contribution))
             return ErasureState(state="erased", certificate=json.loads(bytes(await found.bytes_async())))
@@ -148,7 +148,7 @@ class Contributions:
         Raises
         ------
         Problem
-            The code is none.
+            The code is not 32 hexadecimal digits.
         """
         if not CODE.fullmatch(code):
             raise Problem(422, "no_contributor", "expected 32 hexadecimal digits in the field contributor")

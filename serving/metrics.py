@@ -1,4 +1,4 @@
-"""What Prometheus reads of the service."""
+"""The service's Prometheus metrics."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 

@@ -28,7 +28,7 @@ class CurrentModel:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedModel:
     """A model that became current and cannot be used, and why."""
 
     model_id: str
@@ -47,7 +47,7 @@ class Models:
     def __init__(self, bucket: str) -> None:
         self.bucket = bucket
         self.current: CurrentModel | None = None
-        self.refusal: Refusal | None = None
+        self.refusal: RefusedModel | None = None
         self._store = S3Store(bucket)
 
     def refresh(self) -> None:
@@ -78,7 +78,7 @@ class Models:
         try:
             self.current = CurrentModel(model_id, self._load(model_id))
         except (ModelRefused, InvalidClassifier, FileNotFoundError) as error:
-            self.refusal = Refusal(model_id, str(error))
+            self.refusal = RefusedModel(model_id, str(error))
             log.error("classifier %s is refused: %s", model_id, error)
             return
         self.refusal = None

@@ -34,6 +34,10 @@ WORKER_DIED = (ProcessExpired, BrokenProcessPool, RuntimeError)
 T = TypeVar("T")
 
 
+class WorkersFailed(RuntimeError):
+    """The workers cannot be started; the message has the reason."""
+
+
 @dataclass(frozen=True)
 class PhotoFeatures:
     """What a worker finds in a photo: features (1280,) and colors (192,), float32, and the milliseconds that it took."""
@@ -45,7 +49,7 @@ class PhotoFeatures:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Unreadable:
     """Why a photo cannot be read: a reason code of `fruits.vision`, and the detail."""
 
     reason: str
@@ -61,6 +65,11 @@ class PhotoWorkers:
     ----------
     model
         The bytes of the feature extractor.
+
+    Raises
+    ------
+    WorkersFailed
+        A worker died before its first photo; none is left.
     """
 
     def __init__(self, settings: Settings, model: bytes, metrics: Metrics) -> None:
@@ -73,8 +82,12 @@ class PhotoWorkers:
         for number in range(settings.workers):
             self._free.put_nowait(number)
         # A pool starts its worker with the first task; the first client should not wait for that.
-        for future in [pool.schedule(_warm_up) for pool in self._pools]:
-            future.result()
+        try:
+            for future in [pool.schedule(_warm_up) for pool in self._pools]:
+                future.result()
+        except WORKER_DIED as error:
+            self.stop()
+            raise WorkersFailed(f"a worker died while loading the network ({error}); is there enough memory?") from error
 
     def _open_pool(self) -> ProcessPool:
         return ProcessPool(
@@ -96,10 +109,10 @@ class PhotoWorkers:
         return await self._result_of(_features_of, content)
 
     async def clean_copy_of(self, content: bytes) -> bytes:
-        """Return a JPEG with the pixels of a photo, no side over `COPY_PX`, and nothing else of it; raises as `features_of`."""
+        """Re-encode a photo as JPEG without metadata, at most `COPY_PX` on a side; raises like `features_of`."""
         return await self._result_of(_clean_copy_of, content)
 
-    async def _result_of(self, read: Callable[[bytes], T | Refused], content: bytes) -> T:
+    async def _result_of(self, read: Callable[[bytes], T | Unreadable], content: bytes) -> T:
         if self._waiting >= self._settings.max_waiting:
             raise Problem(503, "overloaded", f"{self._waiting} photos are waiting already", retry_after_s=1)
         self._waiting += 1
@@ -109,11 +122,11 @@ class PhotoWorkers:
         finally:
             self._waiting -= 1
             self._metrics.waiting.set(self._waiting)
-        if isinstance(found, Refused):
+        if isinstance(found, Unreadable):
             raise Problem(422, found.reason, found.detail)
         return found
 
-    async def _run(self, read: Callable[[bytes], T | Refused], content: bytes) -> T | Refused:
+    async def _run(self, read: Callable[[bytes], T | Unreadable], content: bytes) -> T | Unreadable:
         try:
             return await self._attempt(read, content)
         except WORKER_DIED as error:
@@ -124,27 +137,29 @@ class PhotoWorkers:
         except WORKER_DIED as error:
             raise Problem(422, "worker_died", "two workers died while they read this photo") from error
 
-    async def _attempt(self, read: Callable[[bytes], T | Refused], content: bytes) -> T | Refused:
+    async def _attempt(self, read: Callable[[bytes], T | Unreadable], content: bytes) -> T | Unreadable:
         limit_s = self._settings.photo_timeout_s
         number = await self._free.get()
         try:
             future = self._pools[number].schedule(read, args=(content,), timeout=limit_s)
-            found: T | Refused = await asyncio.wrap_future(future)
+            found: T | Unreadable = await asyncio.wrap_future(future)
         except TaskTimeout as error:
             self._metrics.worker_deaths.inc()
             raise Problem(422, "timeout", f"reading this photo took more than {limit_s:g} s") from error
         except WORKER_DIED:
-            self._replace(number)
+            await self._replace(number)
             raise
         finally:
             self._free.put_nowait(number)
         return found
 
-    def _replace(self, number: int) -> None:
+    async def _replace(self, number: int) -> None:
         """Start another worker, in a new pool."""
         self._metrics.worker_deaths.inc()
         broken, self._pools[number] = self._pools[number], self._open_pool()
         broken.stop()
+        # Only `join` ends the worker that the broken pool may have started in place of the dead one, and closes the pipes.
+        await asyncio.to_thread(broken.join)
 
     def stop(self) -> None:
         """End the workers; tasks under way are waited for."""
@@ -176,27 +191,27 @@ def _warm_up() -> None:
     _engine.features(np.zeros_like(_image))
 
 
-def _features_of(content: bytes) -> PhotoFeatures | Refused:
+def _features_of(content: bytes) -> PhotoFeatures | Unreadable:
     assert _engine is not None, "the pool calls _start_worker first"
     began = time.perf_counter()
     try:
         _check_size(content)
         decode(content, out=_image[0])
     except UnreadableImage as error:
-        return Refused(error.reason, str(error))
+        return Unreadable(error.reason, str(error))
     decoded = time.perf_counter()
     features = _engine.features(_image)[0]
     ended = time.perf_counter()
     return PhotoFeatures(features, colors_of(_image[0]), (decoded - began) * 1000, (ended - decoded) * 1000)
 
 
-def _clean_copy_of(content: bytes) -> bytes | Refused:
+def _clean_copy_of(content: bytes) -> bytes | Unreadable:
     copy = io.BytesIO()
     try:
         _check_size(content)
         copy_of(content, longest_px=COPY_PX).save(copy, "JPEG", quality=COPY_QUALITY)
     except UnreadableImage as error:
-        return Refused(error.reason, str(error))
+        return Unreadable(error.reason, str(error))
     return copy.getvalue()
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 log = logging.getLogger(__name__)
+NO_STORAGE = "the bucket could not be read or written; the request may not have been carried out, send it again"
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -65,10 +66,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(StorageError)
     async def _no_storage(_: Request, error: StorageError) -> Response:
-        log.error("the bucket does not answer", exc_info=error)
-        return Problem(
-            503, "no_storage", "the bucket does not answer; the photo may not have been kept", retry_after_s=10
-        ).to_response()
+        log.error("a request to the bucket failed", exc_info=error)
+        return Problem(503, "no_storage", NO_STORAGE, retry_after_s=10).to_response()
 
     @app.exception_handler(Exception)
     async def _unexpected(_: Request, error: Exception) -> Response:

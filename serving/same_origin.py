@@ -8,7 +8,7 @@ from serving.problems import Problem
 
 
 def check_same_origin(request: Request) -> None:
-    """Let through what the service's own page sends, and programs that are no browser.
+    """Accept requests from the service's own page and from non-browser clients.
 
     A browser names the site that a request comes from, in Sec-Fetch-Site or, older ones, in Origin.
 

@@ -9,7 +9,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-# The pages with the OpenAPI documentation load their program from elsewhere; a browser opens them for developers only.
+# The pages with the OpenAPI documentation load scripts from a CDN; only developers open them.
 DOCUMENTATION = ("/docs", "/redoc")
 
 

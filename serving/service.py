@@ -13,14 +13,16 @@ from serving.answers import Answer, answer_of
 from serving.contributions import ContributionAnswer, Contributions, Form
 from serving.metrics import Metrics
 from serving.models import ModelRefused, Models
-from serving.photo_workers import PhotoWorkers
+from serving.photo_workers import PhotoWorkers, WorkersFailed
 from serving.problems import Problem
 from serving.settings import Settings
 from serving.uploads import Upload, read_upload
 
 log = logging.getLogger(__name__)
 NO_MODEL = "no classifier is current in this bucket yet; run the DAG fruits_classifier (on one machine: make run TRAIN=1)"
+NOT_LOADED = "the classifier cannot be loaded; see /ready"
 CONTRIBUTION_FIELDS = 3  # beside the photo: contributor, consent, language
+ERASE_ALL_RETRY_S = 3600
 ADDRESS_SHARE = 10  # contributors of one address, e.g. of a school, that may each contribute all they may
 
 
@@ -32,7 +34,7 @@ class Service:
         self.metrics = Metrics()
         self.models = Models(settings.bucket)
         self.workers: PhotoWorkers | None = None
-        self.problem = ""  # why the bucket could not be read when it was last asked
+        self.load_error = ""  # why the current model could not be loaded at the last attempt
         self._rate = RateLimitItemPerMinute(settings.requests_per_minute) if settings.requests_per_minute else None
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._uploads = 0
@@ -50,12 +52,16 @@ class Service:
             if current and self.workers is None:
                 model = self.models.read_extractor(current.classifier.extractor)
                 self.workers = PhotoWorkers(self.settings, model, self.metrics)
+        except WorkersFailed as error:
+            log.error("the workers cannot be started: %s", error)
+            self.load_error = f"the workers cannot be started: {error}"
+            return
         except (StorageError, OSError, ModelRefused, ValueError) as error:
             # The bucket may answer again later; until then the model in use stays.
             log.error("the current model cannot be read: %s", error)
-            self.problem = f"the current model cannot be read: {error}"
+            self.load_error = f"the current model cannot be read: {error}"
             return
-        self.problem = ""
+        self.load_error = ""
         if self.models.refusal and self.models.refusal != refused_before:
             self.metrics.refused_models.inc()
         if current:
@@ -65,6 +71,13 @@ class Service:
         """Refuse a client that has used up its requests."""
         if self._rate and not await self._limiter.hit(self._rate, client):
             raise Problem(429, "rate_limited", f"more than {self._rate.amount} requests in a minute", retry_after_s=60)
+
+    async def check_erase_all(self, address: str) -> None:
+        """Refuse an address that has requested too many erasures of contributors: codes cost nothing, an erasure scans tables."""
+        if not await self._limiter.hit(self._address_limit, "erase-all", address):
+            raise Problem(
+                429, "rate_limited", "too many erasures were requested from this address today", retry_after_s=ERASE_ALL_RETRY_S
+            )
 
     async def _read(self, request: Request, *, fields: int = 0) -> Upload:
         """Return the photo; the number of photos that are being sent is bounded, and so is the memory that they take."""
@@ -79,7 +92,7 @@ class Service:
     async def predict(self, request: Request) -> Answer:
         """Answer one request."""
         began = time.perf_counter()
-        await self.check_rate(_address(request))
+        await self.check_rate(address_of(request))
         upload = await self._read(request)
         return await self._answer(upload.photo, began=began)
 
@@ -92,14 +105,14 @@ class Service:
             As `predict`; or there is no consent, or this service keeps no photos.
         """
         began = time.perf_counter()
-        await self.check_rate(_address(request))
+        await self.check_rate(address_of(request))
         contributions = self.require_contributions()
         upload = await self._read(request, fields=CONTRIBUTION_FIELDS)
         form = Form.of(upload.fields)
         answer = await self._answer(upload.photo, began=began)
         if answer.verdict == "sure":
             return ContributionAnswer(answer=answer, receipt=None, not_kept="sure")
-        if not await self._may_contribute(contributions.hash_of(form.code), _address(request)):
+        if not await self._take_contribution_quota(contributions.hash_of(form.code), address_of(request)):
             return ContributionAnswer(answer=answer, receipt=None, not_kept="too_many")
         assert self.workers, "the answer is theirs"
         photo = await self.workers.clean_copy_of(upload.photo)
@@ -113,21 +126,33 @@ class Service:
             raise Problem(404, "no_contributions", "this service keeps no photos (FRUITS_CONTRIBUTOR_KEY is not set)")
         return self.contributions
 
-    async def _may_contribute(self, contributor: str, address: str) -> bool:
-        """Count a photo of a contributor, and of an address, which may make up contributors."""
+    async def _take_contribution_quota(self, contributor: str, address: str) -> bool:
+        """Return whether contributor and address have quota left, and use it; an address may make up contributors."""
         limits = ((self._address_limit, ("contributions", address)), (self._contributor_limit, (contributor,)))
         if not all([await self._limiter.test(limit, *who) for limit, who in limits]):
             return False
         return all([await self._limiter.hit(limit, *who) for limit, who in limits])
 
+    def not_ready_reason(self) -> str:
+        """Return why no photo can be answered; '' when one can."""
+        if self.workers and self.models.current:
+            return ""
+        if self.models.refusal:
+            return self.models.refusal.reason
+        return self.load_error or NO_MODEL
+
     async def _answer(self, photo: bytes, *, began: float) -> Answer:
         if not self.workers or not self.models.current:
-            raise Problem(503, "no_model", NO_MODEL, retry_after_s=60)
+            reason = self.not_ready_reason()
+            # A load error may name the bucket and its endpoint.
+            detail = NOT_LOADED if reason == self.load_error else reason
+            raise Problem(503, "no_model", detail, retry_after_s=60)
         features = await self.workers.features_of(photo)
         answer = answer_of(self.models.current, features, total_ms=(time.perf_counter() - began) * 1000)
         self.metrics.verdicts.labels(answer.verdict).inc()
         return answer
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Return the address of the client, by which its requests are counted; '' where it is unknown."""
     return request.client.host if request.client else ""

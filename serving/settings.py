@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(50_000_000, ge=1, description="largest photo")
     read_timeout_s: float = Field(15, gt=0, description="how long a client may take to send a photo")
     photo_timeout_s: float = Field(5, gt=0, description="how long decoding and the network may take")
-    max_waiting: int = Field(64, ge=1, description="photos that may be on their way, and that may wait for a worker, at a time")
+    max_waiting: int = Field(
+        64, ge=1, description="uploads in progress, and photos waiting for a worker, before further ones are refused"
+    )
     requests_per_minute: int = Field(120, ge=0, description="per client address; 0: no limit")
     contributor_key: SecretStr = Field(
         SecretStr(""), description="secret of 32 or more characters, for contributors' hashes and tokens; empty: no photo is kept"
@@ -34,7 +36,9 @@ class Settings(BaseSettings):
     @classmethod
     def _is_long_or_empty(cls, key: SecretStr) -> SecretStr:
         if 0 < len(key) < KEY_CHARACTERS:
-            raise ValueError(f"expected {KEY_CHARACTERS} or more characters, or none; e.g. of: openssl rand -hex 32")
+            raise ValueError(
+                f"expected {KEY_CHARACTERS} or more characters, or an empty value; generate one with: openssl rand -hex 32"
+            )
         return key
 
 

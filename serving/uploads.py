@@ -75,4 +75,4 @@ async def read_body(request: Request, settings: Settings, *, max_bytes: int) -> 
 
 
 def _too_large(max_bytes: int) -> Problem:
-    return Problem(413, "too_large", f"a request may have {max_bytes:,} bytes")
+    return Problem(413, "too_large", f"the request is larger than the limit of {max_bytes:,} bytes")

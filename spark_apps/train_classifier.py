@@ -14,7 +14,7 @@ from fruits.held_out import RandomSplit, Split
 from fruits.job_progress import show_progress
 from fruits.linear_fits import LinearScores, fit_familiarity, fit_lda, fit_nearest_centroid, principal_axes
 from fruits.logistic_regression import COMPONENTS, fit_logistic_regression
-from fruits.method_choice import accuracy_of, calibrated, choose_method, heads_of
+from fruits.method_choice import accuracy_of, calibrated, calibration_half, choose_method, heads_of
 from fruits.stage_run import StageRun
 from fruits.training_jobs import FeatureRows
 from fruits_contract import layout
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
         method=method,
         extractor=params.extractor,
         sure_above=params.sure_above,
-        familiarity=fit_familiarity(moments, held_out.inputs),
+        familiarity=fit_familiarity(moments, calibration_half(held_out).inputs),
         held_out=held_out,
     )
     content = classifier.to_bytes()

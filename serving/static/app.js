@@ -194,6 +194,7 @@ addEventListener("paste", (event) => {
 });
 for (const name of ["dragover", "dragleave", "drop"]) {
   addEventListener(name, (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return; // text can be dragged into the field for the token
     event.preventDefault();
     element("frame").classList.toggle("over", name === "dragover");
     const file = name === "drop" ? event.dataTransfer.files[0] : null;

@@ -52,14 +52,20 @@ async function contribute(event) {
     element("consent").focus();
     return;
   }
+  const sent = photo;
   const body = new FormData();
-  body.append("photo", photo, "photo.jpg");
+  body.append("photo", sent, "photo.jpg");
   body.append("contributor", contributorCode());
   body.append("consent", CONSENT_VERSION);
   body.append("language", language);
   element("send").disabled = true; // a second click would keep a second photo
   const { content, reason } = await post("contributions", { body });
   element("send").disabled = false;
+  if (content?.receipt) {
+    element("erase-token").value = content.receipt.token; // not part of the answer, which another photo replaces
+    element("erase-all").hidden = false;
+  }
+  if (photo !== sent) return; // another photo was chosen meanwhile
   if (reason) {
     state.textContent = problemText(language, reason);
     return;
@@ -68,13 +74,14 @@ async function contribute(event) {
   if (content.receipt) {
     element("token").value = content.receipt.token;
     element("receipt").hidden = false;
-    element("erase-all").hidden = false;
     state.textContent = "";
+    element("receipt").focus();
   } else {
     state.textContent = texts[language][`not_kept_${content.not_kept}`];
   }
 }
 
+// Requests the erasure of a photo by its `token`, or of all photos of a `contributor`.
 async function erase(what, state) {
   const { content, reason } = await post("erasures", {
     headers: { "Content-Type": "application/json" },
@@ -85,7 +92,7 @@ async function erase(what, state) {
   } else if (content.state === "erased") {
     state.textContent = texts[language].erased(new Date(content.certificate.erasures[0].finished_at).toLocaleString(language));
   } else {
-    state.textContent = texts[language].requested;
+    state.textContent = texts[language][what.contributor ? "requestedAll" : "requested"];
   }
   return !reason;
 }
@@ -109,7 +116,10 @@ element("erase-now").addEventListener("click", async () => {
   // The token stays: it shows the proof.
   if (await erase({ token: element("token").value }, element("contribution-state"))) element("erase-now").hidden = true;
 });
-element("erase-all").addEventListener("click", () => erase({ contributor: knownCode() }, element("erase-state")));
+element("erase-all").addEventListener("click", () => {
+  const contributor = knownCode();
+  if (contributor && confirm(texts[language].eraseAllConfirm)) erase({ contributor }, element("erase-state"));
+});
 element("copy").addEventListener("click", async () => {
   const [range, selection] = [document.createRange(), getSelection()];
   range.selectNodeContents(element("token"));

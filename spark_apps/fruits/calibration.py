@@ -1,4 +1,4 @@
-"""Makes scores into probabilities that can be believed, and measures how far they can.
+"""Calibrates scores into probabilities, and measures the calibration error.
 
 Imports neither Spark nor S3: arrays in, arrays out.
 

@@ -3,7 +3,6 @@
 Imports neither Spark nor S3: arrays in, arrays out.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,14 +37,6 @@ class ClassMoments:
     def merge(self, other: "ClassMoments") -> "ClassMoments":
         """Return the moments of both sets of rows; associative up to rounding."""
         return ClassMoments(self.total.merge(other.total), self.counts + other.counts, self.sums + other.sums)
-
-    def grouped(self, groups: Sequence[int], *, classes: int) -> "ClassMoments":
-        """Return the moments with class i as a part of class `groups[i]`."""
-        counts, sums = np.zeros(classes, np.int64), np.zeros((classes, self.sums.shape[1]))
-        for number, group in enumerate(groups):
-            counts[group] += self.counts[number]
-            sums[group] += self.sums[number]
-        return ClassMoments(self.total, counts, sums)
 
     @property
     def means(self) -> np.ndarray:

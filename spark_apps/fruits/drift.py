@@ -10,11 +10,12 @@ SHIFTS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Change:
-    """One figure of both runs; None where a run has none."""
+    """One figure of both runs; None where a run has none. The report shows a share as a percentage."""
 
     name: str
     before: float | None
     now: float | None
+    is_share: bool = False
 
 
 def changes_since(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
@@ -25,9 +26,9 @@ def changes_since(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]
     """
     changes = [
         Change("photos", before["images"], now["images"]),
-        Change("rejects, share", _reject_share(before), _reject_share(now)),
+        Change("rejects, share", _reject_share(before), _reject_share(now), is_share=True),
         Change("components (k)", before["pca"]["k"], now["pca"]["k"]),
-        Change("variance explained", _explained(before), _explained(now)),
+        Change("variance explained", _explained(before), _explained(now), is_share=True),
     ]
     return {
         "run": before["run"],

@@ -70,7 +70,13 @@ class HeadFigures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a classifier does on the held-out photos, by head, and the share of them that it calls unknown."""
+    """What a classifier does on the held-out photos, by head.
+
+    Parameters
+    ----------
+    unknown_share
+        Share of photos that are called unknown, on the half that was not used to set the limit.
+    """
 
     photos: int
     heads: dict[str, HeadFigures]
@@ -93,23 +99,31 @@ class Evaluation:
 
 def evaluate(classifier: Classifier, rows: LabelledRows, *, answer_of: Callable[[str, str], str]) -> Evaluation:
     """Score `classifier` on `rows`; `answer_of` returns the right answer for a label and a head."""
+    is_tested = np.array([not is_for_calibration(path) for path in rows.paths])
     probabilities = classifier.probabilities(rows.inputs)
     heads = {
         name: _score(
             probabilities[name],
             head.classes,
             rows,
+            is_tested=is_tested,
             truths=[answer_of(label, name) for label in rows.labels],
             sure_above=classifier.sure_above,
         )
         for name, head in classifier.heads.items()
     }
-    distances = classifier.familiarity.distances(rows.inputs)
+    distances = classifier.familiarity.distances(rows.inputs[is_tested])
     return Evaluation(len(rows), heads, float((distances > classifier.familiarity.unknown_above).mean()))
 
 
 def _score(
-    probabilities: np.ndarray, names: tuple[str, ...], rows: LabelledRows, *, truths: list[str], sure_above: float
+    probabilities: np.ndarray,
+    names: tuple[str, ...],
+    rows: LabelledRows,
+    *,
+    is_tested: np.ndarray,
+    truths: list[str],
+    sure_above: float,
 ) -> HeadFigures:
     position = {name: number for number, name in enumerate(names)}
     # An earlier classifier may not have the class: then no answer is right.
@@ -117,7 +131,6 @@ def _score(
     answers = probabilities.argmax(axis=1)
     is_right = answers == numbers
 
-    is_tested = np.array([not is_for_calibration(path) for path in rows.paths])
     bins = calibration.reliability(probabilities[is_tested], numbers[is_tested])
     is_sure = is_tested & (probabilities.max(axis=1) >= sure_above)
     classes = tuple(_class_figures(name, number, numbers=numbers, answers=answers) for number, name in enumerate(names))
@@ -146,7 +159,7 @@ def _class_figures(name: str, number: int, *, numbers: np.ndarray, answers: np.n
 
 
 def _confusions(paths: list[str], truths: list[str], answers: list[str]) -> tuple[Confusion, ...]:
-    """Return who is taken for whom, the most frequent first."""
+    """Return the confused pairs of classes, the most frequent first."""
     photos: dict[tuple[str, str], list[str]] = {}
     for path, truth, answer in zip(paths, truths, answers, strict=True):
         if truth != answer:

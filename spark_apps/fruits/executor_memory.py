@@ -19,4 +19,6 @@ def peak_python_memory_mb(context: SparkContext) -> int | None:
         metrics = executors.apply(number).peakMemoryMetrics()
         if metrics.isDefined():
             peaks.append(metrics.get().getMetricValue("ProcessTreePythonRSSMemory"))
-    return round(max(peaks) / 1e6) or None if peaks else None
+    if not peaks:
+        return None
+    return round(max(peaks) / 1e6) or None

@@ -16,7 +16,7 @@ from fruits.class_moments import ClassMoments
 from fruits.classifier import Familiarity
 
 SHRINKAGE = 0.1  # from 0.02 to 0.3 the held-out accuracy of Fruits-360 varieties hardly changes; conditions need 0.1 (0018)
-FAMILIAR_SHARE = 0.99  # of held-out photos, which are of known varieties; the others are called unknown
+FAMILIAR_SHARE = 0.99  # of the held-out photos that set the limit, which are of known varieties; the others are called unknown
 FAMILIARITY_AXES = 64  # a fruit left out of training was recognised as unknown best with 32 to 128 (0018)
 
 

@@ -48,6 +48,20 @@ def accuracy_of(scores: LinearScores, varieties: Sequence[str], rows: LabelledRo
     return float((scores.of(rows.inputs).argmax(axis=1) == _numbers(varieties, rows)).mean())
 
 
+def calibration_half(held_out: LabelledRows) -> LabelledRows:
+    """Return that half of the held-out rows which is not tested on: it sets what training rows cannot set.
+
+    Raises
+    ------
+    NothingToTrain
+        When there are too few held-out rows for two halves.
+    """
+    is_chosen = np.array([is_for_calibration(path) for path in held_out.paths])
+    if not is_chosen.any() or is_chosen.all():
+        raise NothingToTrain(f"{len(held_out)} held-out photos are too few to calibrate and to test on; add photos")
+    return held_out.where(is_chosen)
+
+
 def calibrated(
     scores: LinearScores,
     heads: Mapping[str, Head],
@@ -58,17 +72,8 @@ def calibrated(
     familiarity: Familiarity,
     held_out: LabelledRows,
 ) -> Classifier:
-    """Return the classifier, its probabilities calibrated on that half of the held-out rows which is not tested on.
-
-    Raises
-    ------
-    NothingToTrain
-        When there are too few held-out rows for two halves.
-    """
-    is_chosen = np.array([is_for_calibration(path) for path in held_out.paths])
-    if not is_chosen.any() or is_chosen.all():
-        raise NothingToTrain(f"{len(held_out)} held-out photos are too few to calibrate and to test on; add photos")
-    half = held_out.where(is_chosen)
+    """Return the classifier, its probabilities calibrated on `calibration_half` of the held-out rows; raises as that does."""
+    half = calibration_half(held_out)
     temperature = calibration.fit_temperature(scores.of(half.inputs), _numbers(heads["variety"].classes, half))
     return Classifier(
         extractor=extractor,

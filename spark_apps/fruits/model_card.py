@@ -9,6 +9,7 @@ Mitchell et al. (2019), "Model Cards for Model Reporting".
 
 import importlib.resources
 import io
+from dataclasses import asdict
 from typing import Any
 
 import jinja2
@@ -91,7 +92,7 @@ def card_of(
         "left_out": trained.figures["left_out"],
         "evaluation": new.to_dict(),
         "current": {"model_id": params.current, "metrics": current.metrics} if current else None,
-        "findings": [finding.__dict__ for finding in findings],
+        "findings": [asdict(finding) for finding in findings],
     }
 
 

@@ -84,11 +84,6 @@ class Survey:
     sample: PhotoSample
     varieties: dict[str, VarietySums] = field(default_factory=dict)
 
-    @property
-    def photos(self) -> int:
-        """Number of all photos."""
-        return sum(sums.count for sums in self.varieties.values())
-
     def merge(self, other: "Survey", *, count: int) -> "Survey":
         """Return the survey of both, with a sample of at most `count` photos."""
         varieties = dict(self.varieties)

@@ -3,7 +3,7 @@
 Reads nothing by itself: manifests and arrays in, data out.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -70,14 +70,14 @@ def figures_of(inputs: ReportInputs) -> dict[str, Any]:
         "reject_reasons": featurized.figures["reasons"],
         "rejected": inputs.rejected,
         "projected": transformed.rows_out,
-        "pca": inputs.card.__dict__,
+        "pca": asdict(inputs.card),
         "spectrum": _spectrum(inputs.pca),
         "explained_variance_of_this_run": transformed.figures["explained_variance"],
         "seconds": round(sum(manifest.seconds for manifest in manifests) + inputs.seconds, 1),
-        "cost": inputs.plan.__dict__ if inputs.plan else None,
+        "cost": asdict(inputs.plan) if inputs.plan else None,
         "stages": [_stage(manifest) for manifest in manifests],
         "digests": {name: value for manifest in manifests for name, value in manifest.digests.items()},
-        "findings": [finding.__dict__ for finding in findings],
+        "findings": [asdict(finding) for finding in findings],
         "varieties": _varieties(inputs),
         "clusters": {
             "count": inputs.clusters.counts.shape[1],

@@ -1,7 +1,7 @@
 """Saves and loads PCAs: arrays and a card, below `models/pca/<model_id>/`."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def save_pca(storage: Storage, pca: Pca, card: PcaCard) -> None:
         layout.pca_arrays(card.model_id),
         {"mean": pca.mean, "components": pca.components, "spectrum": pca.spectrum, "count": np.array(pca.count)},
     )
-    storage.write(layout.pca_card(card.model_id), json.dumps(card.__dict__, indent=1) + "\n")
+    storage.write(layout.pca_card(card.model_id), json.dumps(asdict(card), indent=1) + "\n")
 
 
 def read_card(storage: Storage, model_id: str) -> PcaCard:

@@ -1,7 +1,7 @@
 """The frame of every stage: argv in, a Spark context, a manifest out.
 
-The context sets only its name: master, endpoints and credentials are the cluster's. No stage uses Spark SQL, whose first query
-loads classes for seconds.
+The context sets only its name: master, endpoints and credentials are the cluster's. Stages work on RDDs and Arrow, because the
+first query of Spark SQL loads classes for seconds; only `train_classifier` uses it, for Spark ML.
 """
 
 import re

@@ -33,9 +33,18 @@ class Word:
 
     def position(self, name: str) -> int | None:
         """Return where the word begins in a lower-case name, or None."""
-        edge = "" if len(self.text) >= ANYWHERE_LETTERS else r"\b"
-        found = re.search(f"{edge}{re.escape(self.text)}s?{edge}", name)
+        found = re.search(self._pattern, name)
         return found.start() if found else None
+
+    def removed_from(self, name: str) -> str:
+        """Return a lower-case name without the word."""
+        return re.sub(self._pattern, " ", name).strip()
+
+    @property
+    def _pattern(self) -> str:
+        """Matches a short word only where it stands alone, with or without a plural s."""
+        text = re.escape(self.text)
+        return text if len(self.text) >= ANYWHERE_LETTERS else rf"\b{text}s?\b"
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Taxonomy:
         name = re.sub(r"[^a-z]+", " ", label.lower()).strip()
         condition = _first(self.conditions, name)
         if condition:
-            name = name.replace(condition.text, " ").strip()
+            name = condition.removed_from(name)
         fruit = _first(self.fruits, name)
         return Meaning(
             variety=label,

@@ -248,4 +248,14 @@ def _can_encode(mode: str, compression: str) -> bool:
 def _rgb(photo: Image.Image) -> Image.Image:
     if photo.mode.startswith("I;16"):  # Pillow cuts 16-bit grey off at 255, which makes a white picture of it
         photo = Image.fromarray((np.asarray(photo) >> 8).astype(np.uint8))
+    if photo.has_transparency_data:
+        return _on_white(photo)
     return photo if photo.mode == "RGB" else photo.convert("RGB")  # for RGB, Pillow would copy all pixels
+
+
+def _on_white(photo: Image.Image) -> Image.Image:
+    """Return the photo on white: without its transparency, what is stored under transparent pixels would be visible."""
+    with_alpha = photo if photo.mode in ("LA", "RGBA") else photo.convert("RGBA")
+    white = Image.new("RGB", photo.size, "white")
+    white.paste(with_alpha, mask=with_alpha)
+    return white

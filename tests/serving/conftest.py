@@ -70,8 +70,11 @@ class Service:
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes with the network: those that have mapped LiteRT's memory, not the fork server."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if child.memory_info().rss > 80_000_000]
+        return [child for child in self.processes() if child.memory_info().rss > 80_000_000]
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes that the service has started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self, *, timeout_s: float = 30) -> int:
         self.process.send_signal(signal.SIGTERM)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from mypy_boto3_s3 import S3Client
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from fruits_contract import layout
 from fruits_contract.contributions import Contribution
@@ -97,10 +97,34 @@ def test_a_photo_is_contributed_and_deleted_by_its_token(page: Page, cherry: Pat
     page.locator("#erasure summary").click()
     page.locator("#erase-token").fill(token[:-1])
     page.locator("#erase button[type=submit]").click()
-    expect(page.locator("#erase-state")).to_contain_text({"en": "not complete", "fr": "pas complet"}[language])
+    expect(page.locator("#erase-state")).to_contain_text({"en": "not valid", "fr": "pas valable"}[language])
     page.locator("#erase-token").fill(token)
     page.locator("#erase button[type=submit]").click()
     expect(page.locator("#erase-state")).to_contain_text({"en": "will be deleted", "fr": "seront supprimés"}[language])
+
+
+def test_the_token_is_not_lost_when_another_photo_is_chosen_meanwhile(page: Page, cherry: Path, records: Records) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    ask(page, cherry)
+    page.locator("#consent").check()
+    page.route("**/contributions", hold)
+    with page.expect_request("**/contributions"):
+        page.locator("#send").click()
+    with page.expect_response("**/predict"):
+        page.set_input_files("#file", cherry)
+    expect(page.locator("#contribute")).to_be_visible()
+    held[0].continue_()
+    expect(page.locator("#erase-token")).not_to_have_value("")
+    (record,) = records()
+    assert page.locator("#erase-token").input_value().startswith(record.contribution)
+    expect(page.locator("#contribute")).to_be_visible()
+    expect(page.locator("#receipt")).to_be_hidden()
+    page.locator("#erasure summary").click()
+    expect(page.locator("#erase-all")).to_be_visible()
 
 
 def test_a_double_click_keeps_one_photo(page: Page, cherry: Path, records: Records) -> None:
@@ -118,8 +142,25 @@ def test_a_browser_deletes_all_of_its_photos(page: Page, cherry: Path, language:
     page.locator("#consent").check()
     page.locator("#send").click()
     expect(page.locator("#receipt")).to_be_visible()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.once("dialog", lambda dialog: dialog.dismiss())
     page.locator("#erase-all").click()
-    expect(page.locator("#erase-state")).to_contain_text({"en": "will be deleted", "fr": "seront supprimés"}[language])
+    assert [url for url in requests if url.endswith("/erasures")] == []
+    expect(page.locator("#erase-state")).to_be_empty()
+
+    asked: list[str] = []
+
+    def accept(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    page.once("dialog", accept)
+    page.locator("#erase-all").click()
+    expect(page.locator("#erase-state")).to_contain_text(
+        {"en": "All photos of this browser", "fr": "Toutes les photos de ce navigateur"}[language]
+    )
+    assert asked[0].startswith({"en": "Delete all photos that this", "fr": "Supprimer toutes les photos données"}[language])
 
 
 def test_photos_of_one_browser_have_one_contributor(page: Page, cherry: Path, records: Records) -> None:
@@ -152,7 +193,7 @@ def test_it_works_by_keyboard(page: Page, cherry: Path, records: Records) -> Non
     assert page.evaluate("document.activeElement.id") == "consent"
     page.keyboard.press("Space")
     page.keyboard.press("Enter")
-    expect(page.locator("#receipt")).to_be_visible()
+    expect(page.locator("#receipt")).to_be_focused()
     assert len(records()) == 1
 
 

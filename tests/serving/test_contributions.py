@@ -267,6 +267,17 @@ def test_a_browser_erases_all_of_its_photos(doubting_service: Service, stored: S
     assert doubting_service.http.post(address, json={"contributor": "x"}).status_code == 422
 
 
+def test_an_address_has_a_number_of_erasures_of_contributors_a_day(start: Start, doubting_models: str, cherry: bytes) -> None:
+    service = start(doubting_models, contributor_key=CONTRIBUTOR_KEY, contributions_per_day=1)
+    token = service.contribute(cherry).json()["receipt"]["token"]
+    address = f"{service.url}/erasures"
+    made_up = [service.http.post(address, json={"contributor": f"{number:032x}"}) for number in range(11)]
+    assert [response.status_code for response in made_up] == [202] * 10 + [429]
+    assert made_up[-1].json()["reason"] == "rate_limited"
+    assert made_up[-1].headers["retry-after"] == "3600"
+    assert service.erase(token).status_code == 202, "a token can always be used"
+
+
 def test_one_contributor_does_not_use_up_the_share_of_their_address(start: Start, doubting_models: str, cherry: bytes) -> None:
     service = start(doubting_models, contributor_key=CONTRIBUTOR_KEY, contributions_per_day=1)
     assert [service.contribute(cherry).json()["not_kept"] for _ in range(12)] == [None] + ["too_many"] * 11

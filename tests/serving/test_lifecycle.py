@@ -1,5 +1,6 @@
 """The service through changes: a new model, a refused one, killed workers, its own end."""
 
+import hashlib
 import signal
 import threading
 import time
@@ -117,8 +118,43 @@ def test_it_serves_as_soon_as_there_is_a_model(
     assert service.predict(photos["Cherry 3"][0]).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("fault", "ready", "predict"),
+    [
+        ("damaged", "its arrays are those of", "its arrays are those of"),
+        ("no extractor", "the current model cannot be read", "the classifier cannot be loaded; see /ready"),
+        ("no network", "the workers cannot be started: a worker died", "the classifier cannot be loaded; see /ready"),
+    ],
+)
+def test_why_there_is_no_answer(
+    start: Start,
+    s3: S3Client,
+    own: str,
+    classifier: Classifier,
+    photos: dict[str, list[bytes]],
+    fault: str,
+    ready: str,
+    predict: str,
+) -> None:
+    content = b"no network"
+    digest = hashlib.sha256(content).hexdigest()
+    model_id = promote(s3, own, classifier if fault == "damaged" else replace(classifier, extractor=digest))
+    if fault == "damaged":
+        s3.put_object(Bucket=own, Key=layout.classifier_arrays(model_id), Body=b"PK damaged")
+    if fault == "no network":
+        s3.put_object(Bucket=own, Key=layout.extractor(digest), Body=content)
+    service = start(own, expect_ready=False)
+    assert ready in service.ready().json()["detail"]
+    response = service.predict(photos["Cherry 3"][0])
+    assert (response.status_code, response.json()["reason"]) == (503, "no_model")
+    assert predict in response.json()["detail"]
+    assert own not in response.json()["detail"], "only /ready names the bucket"
+
+
 def test_killed_workers_are_replaced_and_no_answer_is_wrong(start: Start, own: str, photos: dict[str, list[bytes]]) -> None:
     service = start(own)
+    wait_for_worker(service)
+    before = len(service.processes())
     load = Load(service, photos)
     for _ in range(3):
         victim = wait_for_worker(service)
@@ -129,6 +165,9 @@ def test_killed_workers_are_replaced_and_no_answer_is_wrong(start: Start, own: s
     assert set(load.statuses) == {200}
     assert load.wrong == []
     assert service.metric("fruits_worker_deaths_total") >= 1
+    for photo in photos["Cherry 3"][:4]:  # a new pool starts its worker with the first photo
+        service.predict(photo)
+    assert wait_until(lambda: len(service.processes()) == before, timeout_s=30, every_s=0.2), service.processes()
 
 
 def test_an_idle_worker_that_is_killed_is_replaced(start: Start, own: str, photos: dict[str, list[bytes]]) -> None:

@@ -167,6 +167,30 @@ def test_axe_finds_no_violation(page: Page, cherry: Path, scheme: str) -> None:
     assert axe_violations(page) == []
 
 
+def test_no_live_region_is_within_another(page: Page) -> None:
+    live = ["[aria-live]", "[role=status]", "output"]
+    nested = ", ".join(f"{outer} {inner}" for outer in live for inner in live)
+    assert page.locator(nested).count() == 0
+
+
+@pytest.mark.parametrize(("kind", "is_taken"), [("text", False), ("file", True)])
+def test_only_files_can_be_dropped(page: Page, kind: str, is_taken: bool) -> None:
+    found = page.evaluate(
+        """(kind) => {
+            const transfer = new DataTransfer();
+            if (kind === "file") transfer.items.add(new File(["x"], "x.jpg"));
+            else transfer.setData("text/plain", "a token");
+            return ["dragover", "drop"].map((name) => {
+                const event = new DragEvent(name, { dataTransfer: transfer, bubbles: true, cancelable: true });
+                document.body.dispatchEvent(event);
+                return event.defaultPrevented;
+            });
+        }""",
+        kind,
+    )
+    assert found == [is_taken, is_taken]
+
+
 def test_everything_can_be_reached_by_keyboard(page: Page) -> None:
     reached = []
     for _ in range(4):

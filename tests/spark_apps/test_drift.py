@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from fruits.drift import changes_since
+from fruits.report_page import page
+from tests.spark_apps.report_inputs import made
 
 
 def figures(*, run: str = "r2", pca: str = "p1", images: int = 100, rejects: int = 5, mean: float = 0.0) -> dict[str, Any]:
@@ -23,8 +25,8 @@ def figures(*, run: str = "r2", pca: str = "p1", images: int = 100, rejects: int
 def test_changes_and_shifts() -> None:
     drift = changes_since(figures(run="r1", images=50, rejects=0), figures(mean=3.0))
     assert (drift["run"], drift["drop"]) == ("r1", "first")
-    assert drift["changes"][0] == {"name": "photos", "before": 50, "now": 100}
-    assert drift["changes"][1] == {"name": "rejects, share", "before": 0, "now": pytest.approx(0.05)}
+    assert drift["changes"][0] == {"name": "photos", "before": 50, "now": 100, "is_share": False}
+    assert drift["changes"][1] == {"name": "rejects, share", "before": 0, "now": pytest.approx(0.05), "is_share": True}
     assert drift["shifts"] == [{"variety": "Apple", "shift": 1.5}]
 
 
@@ -40,3 +42,12 @@ def test_a_report_of_an_earlier_release_has_no_varieties() -> None:
 
 def test_a_run_without_photos_has_no_share_of_rejects() -> None:
     assert changes_since(figures(images=0, rejects=0), figures())["changes"][1]["before"] is None
+
+
+def test_the_page_shows_shares_as_percentages_and_counts_as_numbers() -> None:
+    report = made()
+    drift = changes_since(figures(images=5000), figures())
+    text = page({**report.figures, "drift": drift}, report.photos)
+    assert '<td>photos</td><td class="number">5,000</td><td class="number">100</td>' in text
+    assert '<td>rejects, share</td><td class="number">0.1%</td><td class="number">5.0%</td>' in text
+    assert '<td>variance explained</td><td class="number">70.0%</td><td class="number">70.0%</td>' in text

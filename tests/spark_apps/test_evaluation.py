@@ -1,5 +1,6 @@
 """Figures of a classifier whose answers are known, and the card that shows them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from fruits import taxonomy
 from fruits.classifier import INPUT_COUNT, Classifier, Familiarity, Head
 from fruits.evaluation import Evaluation, evaluate
+from fruits.held_out import is_for_calibration
 from fruits.labelled_rows import LabelledRows
 from fruits.model_card import card_of, findings_of, page
 from fruits_contract import layout
@@ -82,6 +84,14 @@ def test_confusions_count_contributed_photos_and_do_not_name_them(classifier: Cl
 def test_a_class_that_the_classifier_lacks_is_never_right(classifier: Classifier, rows: LabelledRows) -> None:
     found = evaluate(classifier, rows, answer_of=lambda label, head: "Plum 1" if label == "Cherry 1" else label)
     assert found.heads["variety"].accuracy == pytest.approx(35 / 60)
+
+
+@pytest.mark.parametrize(("is_far", "share"), [(is_for_calibration, 0), (lambda path: not is_for_calibration(path), 1)])
+def test_the_share_of_unknown_photos_is_that_of_the_half_that_did_not_set_the_limit(
+    classifier: Classifier, rows: LabelledRows, is_far: Callable[[str], bool], share: float
+) -> None:
+    rows.inputs[[is_far(path) for path in rows.paths]] *= 1000
+    assert evaluate(classifier, rows, answer_of=lambda label, head: label).unknown_share == share
 
 
 def test_only_a_worse_classifier_is_held_back(evaluation: Evaluation, classifier: Classifier, rows: LabelledRows) -> None:

@@ -6,9 +6,10 @@ import pytest
 from fruits import taxonomy
 from fruits.classifier import INPUT_COUNT, Familiarity
 from fruits.errors import NothingToTrain
+from fruits.held_out import is_for_calibration
 from fruits.labelled_rows import LabelledRows
 from fruits.linear_fits import LinearScores
-from fruits.method_choice import accuracy_of, calibrated, choose_method, heads_of
+from fruits.method_choice import accuracy_of, calibrated, calibration_half, choose_method, heads_of
 
 FAMILIARITY = Familiarity(np.eye(INPUT_COUNT, 2, dtype=np.float32), np.zeros((1, 2), np.float32), 1.0)
 
@@ -76,7 +77,15 @@ def test_probabilities_are_calibrated_and_the_threshold_is_kept() -> None:
     assert classifier.sure_above == 0.7
 
 
+def test_the_half_that_calibrates_is_not_tested_on() -> None:
+    half = calibration_half(rows(100))
+    assert 30 < len(half) < 70
+    assert all(is_for_calibration(path) for path in half.paths)
+
+
 def test_too_few_held_out_photos_are_refused() -> None:
     heads, _ = heads_of(["Apple 1", "Cherry 1"], taxonomy.load())
+    with pytest.raises(NothingToTrain, match="1 held-out photos are too few"):
+        calibration_half(rows(1))
     with pytest.raises(NothingToTrain, match="1 held-out photos are too few"):
         calibrated(SCORES, heads, method="lda", extractor="e" * 64, sure_above=0.7, familiarity=FAMILIARITY, held_out=rows(1))

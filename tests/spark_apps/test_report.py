@@ -124,7 +124,7 @@ def test_the_cost_of_the_plan_and_the_run_before_are_shown(run: Run, figures: di
     assert figures["cost"] == PLAN.__dict__
     assert "0.11 USD with Spot task nodes" in text
     assert (figures["drift"]["run"], figures["drift"]["shifts"]) == ("r0", [])
-    assert {"name": "photos", "before": 50, "now": run.photos} in figures["drift"]["changes"]
+    assert {"name": "photos", "before": 50, "now": run.photos, "is_share": False} in figures["drift"]["changes"]
     assert "of drop earlier" in text
 
 
@@ -207,7 +207,7 @@ def test_there_is_a_place_for_the_actual_cost() -> None:
 
 def test_the_cost_is_an_estimate_where_the_plan_has_one() -> None:
     assert "0.11 USD with Spot task nodes" in made().text
-    assert "the plan of this run left no estimate" in made(plan=None).text
+    assert "the run was planned without an expected cost" in made(plan=None).text
 
 
 @pytest.mark.parametrize(

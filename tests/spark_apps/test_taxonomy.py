@@ -35,6 +35,8 @@ from fruits import taxonomy
         ("not fresh apple", "apple", "rotten"),
         ("Strawberry Wedge 1", "strawberry", "fresh"),
         ("Apple Golden 1", "apple", "fresh"),
+        ("Strawberry raw", "strawberry", "unripe"),
+        ("Goldrenette old", "goldrenette", "rotten"),
         ("rotten yuzu", "yuzu", "rotten"),
         ("123", "123", "fresh"),
     ],

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from fruits.classifier import Classifier, inputs_of, model_id_of
+from fruits.held_out import NameCounts, Split, is_for_calibration
+from fruits.linear_fits import FAMILIAR_SHARE
 from fruits_contract import layout
 from fruits_contract.classifier_pipeline import TRAIN_CLASSIFIER
 from tests.spark_apps.conftest import TrainingRun
@@ -29,6 +31,18 @@ def test_it_answers_for_the_features_of_the_table(training: TrainingRun, content
     right = np.mean([answer == label for answer, label in zip(answers, table["label"].to_pylist(), strict=True)])
     assert right > 0.95
     assert classifier.extractor == training.params.extractor
+
+
+def test_the_limit_of_the_unknown_is_set_by_the_half_that_is_not_tested_on(training: TrainingRun, content: bytes) -> None:
+    familiarity = Classifier.from_bytes(content).familiarity
+    table = training.features.features
+    paths, labels = table["path"].to_pylist(), table["label"].to_pylist()
+    by_label = {label: [path for path, other in zip(paths, labels, strict=True) if other == label] for label in labels}
+    split = Split({label: NameCounts.of(found) for label, found in by_label.items()})
+    is_chosen = [split.is_held_out(path, label) and is_for_calibration(path) for path, label in zip(paths, labels, strict=True)]
+    colors = np.array(table["colors"].to_pylist(), np.float32)
+    distances = familiarity.distances(inputs_of(training.features.vectors, colors)[is_chosen])
+    assert familiarity.unknown_above == pytest.approx(np.quantile(distances, FAMILIAR_SHARE), rel=1e-4)
 
 
 def test_the_manifest_compares_three_methods_and_counts_photos(training: TrainingRun) -> None:

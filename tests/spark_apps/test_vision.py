@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fruits.vision import decode
+from fruits.vision import copy_of, decode
 from tests.fixtures.photo_bytes import ORIENTATION, STORED_AS, encode, exif_with, grey_16_bit, jpeg_with_segment, scene, turned
 
 
@@ -73,6 +73,42 @@ def test_cmyk_looks_like_its_rgb() -> None:
 def test_a_palette_keeps_its_colours() -> None:
     photo = Image.new("RGB", (9, 9), (255, 0, 0)).convert("P", palette=Image.Palette.ADAPTIVE)
     assert decode(encode(photo, "PNG"))[0][5, 5] == pytest.approx([1, -1, -1], abs=0.02)
+
+
+def transparent(mode: str) -> bytes:
+    """Return a PNG whose left half is black and whose right half is transparent, with a red or grey that nobody sees."""
+    alpha = Image.new("L", (40, 20), 255)
+    alpha.paste(0, (20, 0, 40, 20))
+    if mode == "P":
+        photo = Image.new("P", alpha.size, 0)
+        photo.putpalette([0, 0, 0, 255, 0, 0])
+        photo.paste(1, (20, 0, 40, 20))
+        return encode(photo, "PNG", transparency=b"\xff\0")
+    photo = Image.new("RGBA", alpha.size, "black")
+    photo.paste("red", (20, 0, 40, 20))
+    if mode == "RGB":
+        return encode(photo.convert("RGB"), "PNG", transparency=(255, 0, 0))
+    photo.putalpha(alpha)
+    return encode(photo.convert(mode), "PNG")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+def test_a_photo_with_transparency_is_put_on_white(mode: str) -> None:
+    image, _, _ = decode(transparent(mode))
+    assert (image[:, :100] == -1).all()
+    assert (image[:, -100:] == 1).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+def test_a_copy_does_not_show_what_is_stored_under_transparent_pixels(mode: str) -> None:
+    copy = np.asarray(copy_of(transparent(mode), longest_px=40))
+    assert (copy[:, :20] == 0).all()
+    assert (copy[:, 20:] == 255).all()
+
+
+def test_half_transparent_black_is_grey() -> None:
+    image, _, _ = decode(encode(Image.new("RGBA", (9, 9), (0, 0, 0, 128)), "PNG"))
+    assert image[5, 5] == pytest.approx(0, abs=0.01)
 
 
 @pytest.mark.parametrize(
