@@ -3,7 +3,8 @@
 from docs.pages.text import page, table
 from fruits import photo_reader, vision
 from fruits.errors import REASONS
-from tests.fixtures.odd_photos import FEATURES, GROUPS, NO_PHOTO, OddPhoto
+from tests.fixtures.odd_photo import FEATURES, NO_PHOTO, OddPhoto
+from tests.fixtures.odd_photos import GROUPS
 
 # tests/spark_apps/test_small_drops.py and tests/fruits_airflow/test_planning.py hold them to it.
 SMALL_DROPS = (

@@ -11,7 +11,8 @@ from fruits_airflow.bucket import Bucket
 from fruits_contract import columns, layout
 from fruits_contract.features_pipeline import FEATURIZE
 from release.extractor import Extractor
-from tests.fixtures.odd_photos import FEATURES, NO_PHOTO, ODD_PHOTOS
+from tests.fixtures.odd_photo import FEATURES, NO_PHOTO
+from tests.fixtures.odd_photos import ODD_PHOTOS
 from tests.spark_apps.planned_drop import DROP, Deployment
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,8 @@ from fruits import vision
 from fruits.errors import REASONS, UnreadableImage
 from fruits.photo_reader import read_photo
 from fruits.vision import decode
-from tests.fixtures.odd_photos import FEATURES, NO_PHOTO, ODD_PHOTOS, OddPhoto
+from tests.fixtures.odd_photo import FEATURES, NO_PHOTO, OddPhoto
+from tests.fixtures.odd_photos import ODD_PHOTOS
 from tests.fixtures.packed_drop import single_photo
 
 NOT_DECODED = {"unreadable_key", "missing", "too_many_bytes", NO_PHOTO}
