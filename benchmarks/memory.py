@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 import psutil
 
+from fruits_contract.pipelines import STAGES
+
+APPS = [f"/{stage.name}.py" for stage in STAGES]
 INTERVAL_S = 0.5
 DRIVER, EXECUTORS, WORKERS, TOTAL = "driver", "executors", "Python workers", "all together"
 
@@ -48,6 +51,6 @@ def kind_of(argv: Sequence[str]) -> str:
     if any(word in ("pyspark.daemon", "pyspark.worker") for word in argv):
         return WORKERS
     # in client mode the stage itself is a Python process below the driver's JVM
-    if any(word.endswith(("deploy.SparkSubmit", "/featurize.py", "/train_classifier.py")) for word in argv):
+    if any(word.endswith(("deploy.SparkSubmit", *APPS)) for word in argv):
         return DRIVER
     return ""

@@ -16,6 +16,7 @@ from benchmarks.commands import CannotMeasure
 from benchmarks.delay_proxy import delay_proxy
 from benchmarks.memory import DRIVER, EXECUTORS, TOTAL, WORKERS, kind_of, sampled_peaks
 from benchmarks.rounds import Rounds
+from fruits_contract.pipelines import STAGES
 
 DELAY_S = 0.2
 
@@ -86,7 +87,8 @@ def test_growth_needs_two_sizes():
 def test_kinds_of_spark_processes():
     java = ["java", "-cp", "x"]
     assert kind_of([*java, "org.apache.spark.deploy.SparkSubmit", "s3://b/featurize.py"]) == DRIVER
-    assert kind_of(["python3", "/tmp/spark-1/featurize.py", "--bucket", "b"]) == DRIVER
+    for stage in STAGES:
+        assert kind_of(["python3", f"/tmp/spark-1/{stage.name}.py", "--bucket", "b"]) == DRIVER
     assert kind_of([*java, "org.apache.spark.executor.CoarseGrainedExecutorBackend"]) == EXECUTORS
     assert kind_of(["python3", "-m", "pyspark.daemon"]) == WORKERS
     assert kind_of(["/bin/sh", "-c", "x"]) == ""
