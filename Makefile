@@ -111,7 +111,7 @@ test-contributions: .venv-dev ## Follow a contributed photo in a browser from co
 test-yarn: .venv-dev ## Run stages on a real YARN, its containers killed and its logs read; about 4 minutes
 	$(PYTHON) -m pytest tests/local/stack/test_yarn_runs.py
 
-test-faults: .venv-dev ## Break the running services in some 40 ways and count what is lost; about 100 minutes: KILLS=20 KEEP=1
+test-faults: .venv-dev ## Break the running services in some 40 ways and count what is lost: KILLS=20 KEEP=1; about an hour, with KILLS=20 two and a half
 	$(PYTHON) -m pytest tests/faults/test_executor.py tests/faults/test_clock_skew.py
 	$(PYTHON) -m pytest tests/faults --ignore tests/faults/test_executor.py --ignore tests/faults/test_clock_skew.py
 	@$(PYTHON) -m tests.faults.reliability_page $${KEEP:+--keep}
