@@ -3,7 +3,6 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -74,12 +73,7 @@ def record_cost(bucket: Bucket, emr: Any, *, run: str, cluster: str, now: dateti
         run=run,
         started_at=now.isoformat(timespec="seconds"),
         seconds=0.0,
-        figures={
-            "usd": usd,
-            "expected_usd": expected_usd,
-            "clusters": _usd_by_cluster(instances),
-            "instances": instances,
-        },
+        figures={"usd": usd, "expected_usd": expected_usd, "instances": instances},
         findings=_findings(instances, usd=usd, expected_usd=expected_usd),
     )
     bucket.write(layout.manifest(run, TASK), manifest.to_json().encode())
@@ -106,13 +100,6 @@ def _instances_of_other_clusters(bucket: Bucket, run: str, cluster: str) -> list
     except FileNotFoundError:
         return []
     return [instance for instance in figures["instances"] if instance.get("cluster", cluster) != cluster]
-
-
-def _usd_by_cluster(instances: Iterable[dict[str, Any]]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for instance in instances:
-        found[instance["cluster"]] = found.get(instance["cluster"], 0.0) + (instance["usd"] or 0.0)
-    return found
 
 
 def _month_of(emr: Any, cluster: str) -> str:

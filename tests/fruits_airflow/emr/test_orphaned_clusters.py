@@ -153,7 +153,8 @@ def test_what_a_terminated_cluster_has_cost_is_recorded(
     month = cost_of_month(connection, f"{datetime.now(UTC):%Y-%m}")
     assert month.runs == 1 and month.usd > 0
     manifest = Manifest.from_json(connection.read(layout.manifest("r1", TASK)))
-    assert manifest.figures["clusters"] == {cluster: month.usd}
+    assert {instance["cluster"] for instance in manifest.figures["instances"]} == {cluster}
+    assert manifest.figures["usd"] == month.usd
 
     monkeypatch.setattr(connection, "write", Mock(side_effect=OSError("S3 is down")))
     other = start(emulator, settings)
